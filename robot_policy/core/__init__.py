@@ -1,0 +1,1 @@
+"""Types that everything passes through; numpy only."""

@@ -58,9 +58,8 @@ def quat_from_matrix(R: Array) -> Array:
     The quaternion is the eigenvector of the largest eigenvalue of a symmetric 4 x 4 matrix (Bar-
     Itzhack 2000), which stays accurate at every angle and for slightly non-orthogonal input.
     """
-    R = np.asarray(R, dtype=np.float64)
     (m00, m01, m02), (m10, m11, m12), (m20, m21, m22) = (
-        np.moveaxis(row, -1, 0) for row in np.moveaxis(R, -2, 0)
+        np.moveaxis(row, -1, 0) for row in np.moveaxis(np.asarray(R, dtype=np.float64), -2, 0)
     )
     zero = np.zeros_like(m00)
     rows = (
@@ -85,8 +84,8 @@ def matrix_from_quat(quat_wxyz: Array) -> Array:
 
 def rot6d_from_matrix(R: Array) -> Array:
     """First two columns of a rotation matrix, (..., 6): continuous (Zhou et al. 2019)."""
-    R = np.asarray(R)
-    return np.concatenate([R[..., :, 0], R[..., :, 1]], axis=-1)
+    columns = np.asarray(R)
+    return np.concatenate([columns[..., :, 0], columns[..., :, 1]], axis=-1)
 
 
 def matrix_from_rot6d(rot6d: Array) -> Array:
@@ -100,9 +99,7 @@ def matrix_from_rot6d(rot6d: Array) -> Array:
 
 def transform(R: Array, position: Array) -> Array:
     """Builds ``a_T_b`` from the rotation and position [m] of frame b in frame a."""
-    R = np.asarray(R, dtype=np.float64)
-    position = np.asarray(position, dtype=np.float64)
-    a_T_b = np.zeros((*R.shape[:-2], 4, 4))
+    a_T_b = np.zeros((*np.shape(R)[:-2], 4, 4))
     a_T_b[..., :3, :3] = R
     a_T_b[..., :3, 3] = position
     a_T_b[..., 3, 3] = 1.0

@@ -33,8 +33,13 @@ class ArraySpec:
 
     def __post_init__(self) -> None:
         size = self.shape[0] if len(self.shape) == 1 else -1
-        for label in ("names", "units", "low", "high"):
-            values = getattr(self, label)
+        labelled: dict[str, tuple[object, ...]] = {
+            "names": self.names,
+            "units": self.units,
+            "low": self.low,
+            "high": self.high,
+        }
+        for label, values in labelled.items():
             if values and len(values) != size:
                 raise SpecError(
                     f"{label} must have one entry per element",
@@ -233,8 +238,11 @@ def check_runs_on(policy: PolicySpec, source: PolicySpec, *, where: str) -> None
         same("rate", f"{1 / policy.dt_s:g} Hz", f"{1 / source.dt_s:g} Hz")
     if policy.environment_state is not None:
         if source.environment_state is None:
-            raise SpecError("the policy needs observation.environment_state", where=where,
-                            hint="it is privileged simulator state and is not offered here")
+            raise SpecError(
+                "the policy needs observation.environment_state",
+                where=where,
+                hint="it is privileged simulator state and is not offered here",
+            )
         same("environment state", policy.environment_state.names, source.environment_state.names)
     missing = sorted(set(policy.cameras) - set(source.cameras))
     if missing:

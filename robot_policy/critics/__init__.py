@@ -1,0 +1,1 @@
+"""Value functions and other scorers of action chunks."""

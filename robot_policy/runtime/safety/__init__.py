@@ -1,0 +1,1 @@
+"""Limits between a policy and the arm, on by default."""
