@@ -73,9 +73,9 @@ class ArraySpec:
         if not np.can_cast(array.dtype, self.dtype, casting="same_kind"):
             raise SpecError("wrong type", where=where, expected=self.dtype, got=array.dtype)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            bad = np.argwhere(~np.isfinite(array))[0]
-            label = self.names[bad[0]] if self.names else f"index {tuple(int(i) for i in bad)}"
-            raise SpecError("not finite", where=where, got=f"{array[tuple(bad)]} at {label}")
+            bad: tuple[int, ...] = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
+            place = self.names[bad[0]] if self.names else f"index {bad}"
+            raise SpecError("not finite", where=where, got=f"{array[bad]} at {place}")
         return array.astype(self.dtype, copy=False)
 
     def sample(self, rng: np.random.Generator) -> NDArray[Any]:

@@ -1,0 +1,156 @@
+"""The program `robot-policy`: finds the command, reads its options, says errors in one line."""
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from robot_policy import __version__
+from robot_policy.core.errors import RobotPolicyError, UnknownNameError
+
+PROGRAM = "robot-policy"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command.
+
+    Attributes:
+        module: Where it is; imported only when the command is used.
+        help: One line for the overview.
+        config: Name of its dataclass of options, or of a function that parses its arguments.
+        run: Name of the function that takes the options and returns the exit status.
+    """
+
+    module: str
+    help: str
+    config: str
+    run: str = "run"
+
+
+COMMANDS = {
+    "collect": Command(
+        "robot_policy.cli.collect",
+        "Record demonstrations of a scripted expert in the twin.",
+        "CollectConfig",
+    ),
+    "data info": Command(
+        "robot_policy.cli.data", "Show what a dataset holds.", "InfoConfig", "run_info"
+    ),
+    "train": Command("robot_policy.cli.train", "Train a policy on a dataset; resumable.", "parse"),
+    "eval": Command(
+        "robot_policy.cli.eval",
+        "Evaluate a checkpoint in the twin: success, interval, report.",
+        "EvalConfig",
+    ),
+    "compare": Command(
+        "robot_policy.cli.compare", "Pair two evaluations by seed.", "CompareConfig"
+    ),
+    "serve": Command("robot_policy.cli.serve", "Run the ROS 2 policy node.", "ServeConfig"),
+    "up": Command(
+        "robot_policy.cli.up",
+        "Run twin and policy node together and report success over ROS 2.",
+        "UpConfig",
+    ),
+    "bench": Command("robot_policy.cli.bench", "Measure latency and throughput.", "BenchConfig"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program.
+
+    Returns:
+        0 on success, 2 on bad input, 130 after Ctrl-C.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except RobotPolicyError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        print(f"{PROGRAM}: {_missing_module(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: stopped", file=sys.stderr)
+        return 130
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if arguments[0] == "--version":
+        print(f"{PROGRAM} {__version__}")
+        return 0
+    name, rest = _split(arguments)
+    command = COMMANDS[name]
+    module = importlib.import_module(command.module)
+    config = _parse(getattr(module, command.config), rest, name, command.help)
+    return getattr(module, command.run)(config)
+
+
+def _split(arguments: list[str]) -> tuple[str, list[str]]:
+    for words in (2, 1):
+        name = " ".join(arguments[:words])
+        if name in COMMANDS:
+            return name, arguments[words:]
+    prefix = f"{arguments[0]} "
+    group = [name for name in COMMANDS if name.startswith(prefix)]
+    if group:
+        unknown = " ".join(arguments[:2])
+        raise UnknownNameError.of("command", unknown, group)
+    raise UnknownNameError.of("command", arguments[0], COMMANDS)
+
+
+def _parse(config: Any, arguments: list[str], name: str, description: str) -> Any:
+    if not isinstance(config, type):
+        return config(arguments, prog=f"{PROGRAM} {name}")
+    import tyro  # over 0.2 s, and not needed for the overview
+
+    return tyro.cli(config, args=arguments, prog=f"{PROGRAM} {name}", description=description)
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"usage: {PROGRAM} COMMAND [OPTIONS]",
+            "",
+            "Learn manipulation policies and run them on an arm.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            f"{PROGRAM} COMMAND --help shows the options of a command.",
+        ]
+    )
+
+
+_EXTRAS = {
+    "torch": "train",
+    "diffusers": "train",
+    "safetensors": "train",
+    "tensorboard": "train",
+    "psutil": "train",
+    "wandb": "wandb",
+    "robosuite": "sim",
+    "mujoco": "sim",
+    "rclpy": "ros",
+    "lerobot": "lerobot",
+}
+
+
+def _missing_module(error: ModuleNotFoundError) -> str:
+    name = (error.name or "").partition(".")[0]
+    if name not in _EXTRAS:
+        raise error
+    return f"{name} is not installed; pip install 'robot-policy[{_EXTRAS[name]}]'"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Where curves go: TensorBoard, and Weights & Biases if it is installed and asked for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class CurveLogger:
+    """Writes scalars by step.
+
+    Args:
+        root: Of the run.
+        tensorboard: Write to ``root/tensorboard``.
+        wandb: Log to Weights & Biases.
+        config: Settings shown beside the curves.
+    """
+
+    def __init__(
+        self, root: Path, *, tensorboard: bool, wandb: bool, config: Mapping[str, Any]
+    ) -> None:
+        self._writer = None
+        self._run = None
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter  # seconds to import
+
+            self._writer = SummaryWriter(str(root / "tensorboard"))
+        if wandb:
+            import wandb as weights_and_biases  # optional extra
+
+            self._run = weights_and_biases.init(
+                project="robot-policy", dir=str(root), config=dict(config), resume="allow"
+            )
+
+    def log(self, scalars: Mapping[str, float], *, step: int) -> None:
+        """Writes `scalars` for gradient step `step`."""
+        if self._writer is not None:
+            for name, value in scalars.items():
+                self._writer.add_scalar(name, value, step)
+        if self._run is not None:
+            self._run.log(dict(scalars), step=step)
+
+    def close(self) -> None:
+        """Flushes and closes."""
+        if self._writer is not None:
+            self._writer.close()
+        if self._run is not None:
+            self._run.finish()
