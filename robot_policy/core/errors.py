@@ -64,7 +64,7 @@ class UnknownNameError(ConfigError):
 
         Names the closest valid one, if any is close.
         """
-        names = sorted(valid)
+        names = sorted(map(str, valid))
         close = difflib.get_close_matches(name, names, n=1)
         return cls(
             f"unknown {kind} {name!r}",
