@@ -1,9 +1,10 @@
 """Settings of a training run."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from robot_policy.core.errors import ConfigError
 
@@ -111,3 +112,18 @@ PRESETS: Mapping[str, RunPreset] = {
     "gpu": RunPreset(steps=100_000, batch_size=256, optimizer=OptimizerConfig()),
 }
 """Every policy has hyper-parameters under these names too."""
+
+
+def config_to_json(name: str, config: TrainConfig) -> dict[str, Any]:
+    """Returns the settings of a run, JSON-ready, with the policy's name."""
+    return {"policy_name": name, **_jsonable(dataclasses.asdict(config))}
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, tuple | list):
+        return [_jsonable(item) for item in value]
+    return value

@@ -1,31 +1,25 @@
 """The training loop: one gradient step after the other, exactly resumable."""
 
-import dataclasses
 import math
 import time
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from robot_policy.checkpoint import resolve_device, save_policy
 from robot_policy.core.errors import ConfigError, RobotPolicyError
 from robot_policy.core.files import read_json, require_new_folder, write_json
-from robot_policy.core.observation import ACTION, ENVIRONMENT_STATE, STATE
-from robot_policy.core.specs import PolicySpec
-from robot_policy.core.transforms import Normalize, Pipeline, Statistics
 from robot_policy.data.store import EpisodeStore
 from robot_policy.policies.module import Batch, PolicyModule
 from robot_policy.policies.registry import POLICIES
 from robot_policy.policies.torch_policy import to_tensors
-from robot_policy.training.config import TrainConfig
+from robot_policy.training.config import TrainConfig, config_to_json
 from robot_policy.training.data import BatchSource, choose_episodes, source_spec
 from robot_policy.training.ema import Ema
 from robot_policy.training.logger import CurveLogger
+from robot_policy.training.pipeline import make_pipeline, used_statistics
 from robot_policy.training.progress import training_progress
 from robot_policy.training.run_folder import RunFolder
 from robot_policy.training.state import load_training_state, save_training_state
@@ -253,36 +247,3 @@ class Trainer:
             ema=self.ema,
             generator=self.generator,
         )
-
-
-def make_pipeline(spec: PolicySpec, statistics: Statistics, *, states: str) -> Pipeline:
-    """Scaling of everything the policy sees and of its actions, which go to [-1, 1]."""
-    modes = {STATE: states, ACTION: "min_max"}
-    if spec.environment_state is not None:
-        modes[ENVIRONMENT_STATE] = states
-    return Pipeline(
-        [Normalize.from_statistics(statistics, key=key, mode=mode) for key, mode in modes.items()]
-    )
-
-
-def used_statistics(statistics: Statistics, spec: PolicySpec) -> Statistics:
-    """Leaves out the statistics of features that the policy does not see."""
-    keys = {STATE, ACTION}
-    if spec.environment_state is not None:
-        keys.add(ENVIRONMENT_STATE)
-    return {key: stats for key, stats in statistics.items() if key in keys}
-
-
-def config_to_json(name: str, config: TrainConfig) -> dict[str, Any]:
-    """Returns the settings of a run, JSON-ready, with the policy's name."""
-    return {"policy_name": name, **_jsonable(dataclasses.asdict(config))}
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Iterable) and not isinstance(value, str | Tensor):
-        return [_jsonable(item) for item in value]
-    return value
