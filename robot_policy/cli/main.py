@@ -54,7 +54,12 @@ COMMANDS = {
         "Run twin and policy node together and report success over ROS 2.",
         "UpConfig",
     ),
-    "bench": Command("robot_policy.cli.bench", "Measure latency and throughput.", "BenchConfig"),
+    "bench latency": Command(
+        "robot_policy.cli.bench",
+        "Measure how long a policy thinks.",
+        "LatencyConfig",
+        "run_latency",
+    ),
 }
 
 
