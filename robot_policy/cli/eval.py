@@ -1,0 +1,208 @@
+"""`robot-policy eval CHECKPOINT --task TASK`: success over seeds, with interval and report."""
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tyro.conf import Positional
+
+from robot_policy.core.errors import ConfigError, SimulationError, UnknownNameError
+from robot_policy.core.files import require_new_folder
+
+if TYPE_CHECKING:
+    from robot_policy.core.policy import Policy
+    from sim.episode_runner import Rollout
+    from sim.replay import Video
+    from sim.result import EvaluationResult
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """Evaluate a checkpoint in the twin: success, interval, report."""
+
+    checkpoint: Positional[Path]
+    """A training run, one of its checkpoints, or a policy folder."""
+    task: str
+    """Task of the twin: lift, can, square or stack."""
+    output: Path | None = None
+    """New folder for result.json, report.html and videos; without it nothing is kept."""
+    episodes: int = 50
+    """Number of starts, one per seed."""
+    seed: int = 100_000
+    """First seed; the default is far from the seeds that `collect` uses."""
+    workers: int = 2
+    """Processes that step environments; 0 steps them in this process."""
+    execute_steps: int = 8
+    """Actions of a chunk executed before planning again."""
+    num_samples: int = 1
+    """Candidates drawn per plan."""
+    max_steps: int | None = None
+    """Actions after which an episode counts as failed; by default the task's limit."""
+    videos: int = 3
+    """At most so many successes and so many failures are filmed; 0 films none."""
+    json: Path | None = None
+    """Also write the result to this file."""
+    device: str = "cpu"
+    """Where the policy runs: cpu, cuda or auto."""
+
+
+def run(config: EvalConfig) -> int:
+    """Evaluates, prints a summary, and writes what was asked for."""
+    from sim.registry import TASKS
+
+    if config.task not in TASKS:
+        raise UnknownNameError.of("task", config.task, TASKS)
+    _check(config)
+    from robot_policy.checkpoint import load_policy  # seconds of torch, after the checks
+
+    policy = load_policy(config.checkpoint, device=config.device)
+    result, rollouts = _evaluate(policy, config)
+    report = None
+    if config.json is not None:
+        result.save(config.json)
+    if config.output is not None:
+        result.save(config.output / "result.json")
+        report = _write_report(config, config.output, result, rollouts, robot=policy.spec.robot)
+    _show(result, report)
+    return 0
+
+
+def _check(config: EvalConfig) -> None:
+    if config.output is not None:
+        require_new_folder(config.output)
+    for name, least in (("episodes", 1), ("seed", 0), ("videos", 0)):
+        value = getattr(config, name)
+        if value < least:
+            raise ConfigError("too small", where=f"--{name}", expected=f">= {least}", got=value)
+
+
+def _evaluate(policy: "Policy", config: EvalConfig) -> "tuple[EvaluationResult, list[Rollout]]":
+    from sim.evaluate import EvaluationConfig, evaluate
+
+    rollouts: list[Rollout] = []
+    solved = 0
+
+    with _progress(f"evaluating {config.task}", config.episodes) as advance:
+
+        def ended(rollout: "Rollout") -> None:
+            nonlocal solved
+            rollouts.append(rollout)
+            solved += rollout.result.success
+            advance(f"{solved}/{len(rollouts)} solved")
+
+        result = evaluate(
+            policy,
+            task=config.task,
+            seeds=range(config.seed, config.seed + config.episodes),
+            config=EvaluationConfig(
+                execute_steps=config.execute_steps,
+                num_samples=config.num_samples,
+                workers=config.workers,
+                max_steps=config.max_steps,
+                device=config.device,
+                checkpoint=str(config.checkpoint),
+                command=_command(config),
+            ),
+            progress=ended,
+        )
+    return result, rollouts
+
+
+def _write_report(
+    config: EvalConfig,
+    output: Path,
+    result: "EvaluationResult",
+    rollouts: "list[Rollout]",
+    *,
+    robot: str,
+) -> Path:
+    from sim.replay import choose_rollouts, record_videos
+    from sim.report import write_report
+
+    chosen = choose_rollouts(rollouts, each=config.videos)
+    videos: list[Video] = []
+    note = ""
+    try:
+        with _progress("filming", len(chosen)) as advance:
+            videos = record_videos(
+                chosen,
+                output / "videos",
+                task=config.task,
+                robot=robot,
+                progress=lambda: advance(""),
+            )
+    except SimulationError as error:
+        # The figures stand without pictures; a machine without rendering still evaluates.
+        note = f"No videos: {error}"
+        print(note, file=sys.stderr)
+    for video in videos:
+        if not video.reproduced:
+            print(f"warning: the replay of seed {video.seed} ended differently", file=sys.stderr)
+    path = output / "report.html"
+    write_report(path, result, videos=videos, video_note=note)
+    return path
+
+
+@contextmanager
+def _progress(description: str, total: int) -> Iterator[Callable[[str], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeRemaining
+
+    console = Console(stderr=True)
+    if not console.is_terminal or total == 0:
+        yield lambda _: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemaining(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(description, total=total, note="")
+        yield lambda note: bar.update(task, advance=1, note=note)
+
+
+def _command(config: EvalConfig) -> str:
+    words = ["robot-policy", "eval", str(config.checkpoint), "--task", config.task]
+    for name in ("episodes", "seed", "workers", "execute_steps", "num_samples"):
+        words += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
+    if config.max_steps is not None:
+        words += ["--max-steps", str(config.max_steps)]
+    return shlex.join([*words, "--device", config.device])
+
+
+def _show(result: "EvaluationResult", report: Path | None) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    low, high = result.ci95
+    latency = result.policy_ms
+    stops = sum(bool(episode.stop) for episode in result.episodes)
+    rows = [
+        ("task", result.task),
+        ("checkpoint", result.checkpoint),
+        ("solved", f"{result.successes}/{len(result.episodes)} = {result.success_rate:.1%}"),
+        ("95 % interval", f"{low:.1%} to {high:.1%} (Wilson)"),
+        ("policy call", f"p50 {latency['p50']} ms, p99 {latency['p99']} ms"),
+        ("simulation", f"{result.env_steps_per_s:.0f} steps/s, {result.duration_s:.1f} s in all"),
+    ]
+    if stops:
+        rows.append(("safety stops", f"{stops} episodes"))
+    if report is not None:
+        rows.append(("report", str(report)))
+    table = Table(box=box.SIMPLE, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        # Text, not str: a path may hold what rich takes for markup.
+        table.add_row(name, Text(value))
+    Console().print(table)

@@ -1,0 +1,208 @@
+"""Evaluates a policy over seeds: workers step environments, one process batches the policy."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+from robot_policy.core.errors import ConfigError, UnknownNameError
+from robot_policy.core.policy import Policy
+from robot_policy.runtime.agent import AgentConfig
+from sim import provenance
+from sim.episode_runner import EpisodeRunner, Job, Rollout
+from sim.registry import TASKS
+from sim.remote_policy import RemotePolicy, SampleRequest, answer_batch
+from sim.result import EpisodeResult, EvaluationResult, Settings, Via
+from sim.workers import Ready, WorkerPool
+
+logger = logging.getLogger(__name__)
+
+FIRST_SEED = 100_000
+"""Evaluation starts here by default; collection starts at 0, so no start is seen in training."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationConfig:
+    """How a policy is evaluated.
+
+    Attributes:
+        execute_steps: Ta, actions of a chunk executed before planning again.
+        num_samples: N, candidates drawn per plan.
+        workers: Processes that step environments; 0 steps them in this process.
+        max_steps: Actions after which an episode counts as failed; None takes the task's limit.
+        device: Where the policy runs, for the record.
+        checkpoint: Path or name of the policy, for the record.
+        command: Command line that gives it again, for the record.
+    """
+
+    execute_steps: int = 8
+    num_samples: int = 1
+    workers: int = 2
+    max_steps: int | None = None
+    device: str = "cpu"
+    checkpoint: str = ""
+    command: str = ""
+
+
+def evaluate(
+    policy: Policy,
+    *,
+    task: str,
+    seeds: Sequence[int],
+    config: EvaluationConfig,
+    progress: Callable[[Rollout], None] | None = None,
+) -> EvaluationResult:
+    """Runs one episode per seed.
+
+    The start and the random draws of an episode come from its seed alone, so its outcome does
+    not depend on which worker runs it or what runs beside it.
+
+    Args:
+        policy: Must keep nothing between calls, because it serves all episodes at once.
+        task: Name of the task.
+        seeds: Distinct; at least one.
+        config: How to run them.
+        progress: Called after every episode, in the order in which they end.
+
+    Returns:
+        Outcomes in the order of `seeds`.
+
+    Raises:
+        RobotPolicyError: On bad input: unknown task, a policy that does not fit, settings out
+            of range.
+        SimulationError: If a worker died.
+    """
+    if task not in TASKS:
+        raise UnknownNameError.of("task", task, TASKS)
+    _check(config, seeds)
+    job = Job(
+        task,
+        policy.spec,
+        AgentConfig(execute_steps=config.execute_steps, num_samples=config.num_samples),
+        config.max_steps,
+    )
+    report = progress or (lambda _: None)
+    run = _run_here if config.workers == 0 else _run_in_workers
+    outcome = run(policy, job, seeds, config.workers, report)
+    return EvaluationResult(
+        task=task,
+        checkpoint=config.checkpoint,
+        episodes=tuple(outcome.episodes[seed] for seed in seeds),
+        duration_s=outcome.duration_s,
+        settings=Settings(
+            execute_steps=config.execute_steps,
+            num_samples=config.num_samples,
+            max_steps=outcome.max_steps,
+            workers=config.workers,
+            device=config.device,
+        ),
+        via=Via.IN_PROCESS,
+        command=config.command,
+        versions=provenance.versions(),
+        machine=provenance.machine(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    episodes: dict[int, EpisodeResult]
+    duration_s: float
+    max_steps: int
+
+
+def _check(config: EvaluationConfig, seeds: Sequence[int]) -> None:
+    if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
+        raise ConfigError("need distinct seeds from 0", where="seeds", got=f"{len(seeds)} seeds")
+    for label, least in (("num_samples", 1), ("workers", 0)):
+        value = getattr(config, label)
+        if value < least:
+            raise ConfigError("too small", where=label, expected=f">= {least}", got=value)
+
+
+def _run_here(
+    policy: Policy,
+    job: Job,
+    seeds: Sequence[int],
+    workers: int,
+    report: Callable[[Rollout], None],
+) -> _Outcome:
+    del workers  # none
+    runner = EpisodeRunner(
+        job, RemotePolicy(job.spec, lambda request: answer_batch(policy, [request])[0])
+    )
+    try:
+        episodes: dict[int, EpisodeResult] = {}
+        start = time.monotonic()
+        for seed in seeds:
+            rollout = runner.run(seed)
+            episodes[seed] = rollout.result
+            report(rollout)
+        return _Outcome(episodes, time.monotonic() - start, runner.max_steps)
+    finally:
+        runner.close()
+
+
+def _run_in_workers(
+    policy: Policy,
+    job: Job,
+    seeds: Sequence[int],
+    workers: int,
+    report: Callable[[Rollout], None],
+) -> _Outcome:
+    with WorkerPool(job, min(workers, len(seeds))) as pool:
+        return _Dispatcher(policy, pool, seeds, report).run()
+
+
+class _Dispatcher:
+    """Hands out seeds and answers requests, as many at once as are waiting."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        pool: WorkerPool,
+        seeds: Sequence[int],
+        report: Callable[[Rollout], None],
+    ) -> None:
+        self._policy = policy
+        self._pool = pool
+        self._waiting = deque(seeds)
+        self._wanted = len(seeds)
+        self._report = report
+        self._requests: dict[Connection, SampleRequest] = {}
+        self._episodes: dict[int, EpisodeResult] = {}
+        self._start: float | None = None
+        self._max_steps = 0
+
+    def run(self) -> _Outcome:
+        while len(self._episodes) < self._wanted:
+            self._take(timeout_s=None)
+            # Whatever arrived while the policy was busy shares the next batch.
+            while self._requests and self._take(timeout_s=0):
+                pass
+            self._answer()
+        assert self._start is not None
+        return _Outcome(self._episodes, time.monotonic() - self._start, self._max_steps)
+
+    def _take(self, *, timeout_s: float | None) -> bool:
+        messages = self._pool.receive(timeout_s=timeout_s)
+        for connection, message in messages:
+            if isinstance(message, SampleRequest):
+                self._requests[connection] = message
+                continue
+            if isinstance(message, Ready):
+                self._start = self._start or time.monotonic()
+                self._max_steps = message.max_steps
+            elif isinstance(message, Rollout):
+                self._episodes[message.result.seed] = message.result
+                self._report(message)
+            if self._waiting:
+                self._pool.run(connection, self._waiting.popleft())
+        return bool(messages)
+
+    def _answer(self) -> None:
+        if self._requests:
+            answers = answer_batch(self._policy, list(self._requests.values()))
+            self._pool.answer(list(self._requests), answers)
+            self._requests.clear()
