@@ -1,0 +1,82 @@
+"""The tasks of the twin and the scripted experts that solve them."""
+
+from robot_policy.core.errors import UnknownNameError
+from robot_policy.core.registry import Registry
+from robot_policy.core.robot import load_robot
+from sim.envs.robosuite_arm import RobosuiteArm
+from sim.scripted.expert import Expert
+from sim.scripted.sloppy import Sloppy
+
+TASKS = Registry(
+    "task",
+    {
+        "lift": "sim.envs.lift:TASK",
+        "can": "sim.envs.can:TASK",
+        "square": "sim.envs.square:TASK",
+        "stack": "sim.envs.stack:TASK",
+    },
+)
+
+EXPERTS = Registry(
+    "expert",
+    {
+        "lift": "sim.scripted.lift:LiftExpert",
+        "can": "sim.scripted.can:CanExpert",
+        "square": "sim.scripted.square:SquareExpert",
+        "stack": "sim.scripted.stack:StackExpert",
+    },
+)
+
+QUALITIES = ("expert", "sloppy")
+
+
+def make_environment(
+    task: str,
+    *,
+    cameras: tuple[str, ...] = (),
+    robot: str = "panda_twin",
+    image_size: tuple[int, int] | None = None,
+    shadows: bool = False,
+    multisampling: bool = False,
+) -> RobosuiteArm:
+    """Builds the twin for a task.
+
+    Args:
+        task: Name in `TASKS`.
+        cameras: Cameras of the robot description whose images observations carry.
+        robot: Name or path of a robot description.
+        image_size: (height, width) of the images [px]; as the description says if None.
+        shadows: Draw shadows and reflections.
+        multisampling: Smooth edges in images.
+
+    Raises:
+        UnknownNameError: If the task, the robot or a camera is unknown.
+        SimulationError: If the simulator is missing, or cameras are asked for and nothing can
+            render them.
+    """
+    return RobosuiteArm(
+        TASKS[task],
+        load_robot(robot),
+        cameras=cameras,
+        image_size=image_size,
+        shadows=shadows,
+        multisampling=multisampling,
+    )
+
+
+def make_expert(task: str, *, quality: str = "expert") -> Expert:
+    """Builds the scripted expert of a task.
+
+    Args:
+        task: Name in `EXPERTS`.
+        quality: ``"expert"``, or ``"sloppy"`` for one that misses, drops, wanders and gives up.
+
+    Raises:
+        UnknownNameError: If the task or the quality is unknown.
+    """
+    if quality not in QUALITIES:
+        raise UnknownNameError.of("quality", quality, QUALITIES)
+    if task not in EXPERTS:
+        raise UnknownNameError.of("task", task, TASKS)
+    expert: Expert = EXPERTS[task]()
+    return Sloppy(expert, TASKS[task]) if quality == "sloppy" else expert

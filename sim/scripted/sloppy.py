@@ -1,0 +1,115 @@
+"""A worse demonstrator made out of a good one, for data of mixed quality."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_policy.core.observation import Observation
+from sim.envs.task import Task
+from sim.scripted.expert import Expert
+from sim.scripted.motion import MAX_STEP_M
+from sim.scripted.scene import POSE_SIZE, Scene
+
+_HELD = (0.15, 0.75)
+"""Gripper fractions at which something may be between the fingers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flaws:
+    """How often what goes wrong.
+
+    Attributes:
+        misjudge: Chance that an attempt aims beside the object.
+        misjudge_m: By how much, at least and at most [m].
+        attempt_steps: Steps after which it looks again, at least and at most.
+        drop: Chance per step of letting go of what it holds.
+        drop_steps: Steps for which the gripper then stays open.
+        detour: Chance per step of starting to wander.
+        detour_steps: Steps for which it wanders, at least and at most.
+        give_up: Chance per step of stopping for good.
+    """
+
+    misjudge: float = 0.45
+    misjudge_m: tuple[float, float] = (0.02, 0.05)
+    attempt_steps: tuple[int, int] = (25, 50)
+    drop: float = 0.02
+    drop_steps: int = 8
+    detour: float = 0.02
+    detour_steps: tuple[int, int] = (5, 15)
+    give_up: float = 0.005
+
+
+class Sloppy:
+    """Does what `expert` would do, but misjudges, drops, wanders and gives up.
+
+    It aims beside objects for a while and closes on nothing; opens the gripper in mid-air; makes
+    detours; and now and then stops for good, so that some episodes fail.
+
+    Args:
+        expert: The one that knows how.
+        task: What both do.
+        flaws: How often what goes wrong.
+    """
+
+    quality = "sloppy"
+
+    def __init__(self, expert: Expert, task: Task, flaws: Flaws | None = None) -> None:
+        self._expert = expert
+        self._task = task
+        self._flaws = Flaws() if flaws is None else flaws
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """Begins an episode; chance comes from `rng`."""
+        self._rng = rng
+        self._expert.reset(rng)
+        self._error = np.zeros(3)
+        self._attempt_left = 0
+        self._drop_left = 0
+        self._detour_left = 0
+        self._direction = np.zeros(3)
+        self._gave_up = False
+
+    def act(self, observation: Observation) -> NDArray[np.float32]:
+        """Returns the action for an observation."""
+        scene = Scene.read(observation, self._task)
+        self._stumble(holding=_HELD[0] < scene.closed < _HELD[1])
+        if self._gave_up:
+            return np.array([0, 0, 0, 0, 0, 0, float(scene.closed > 0.5)], dtype=np.float32)
+        action = self._expert.act(self._misjudged(observation))
+        if self._detour_left > 0:
+            action[:3] = self._direction
+        if self._drop_left > 0:
+            action[-1] = 0.0
+        return action
+
+    def _stumble(self, *, holding: bool) -> None:
+        """Decides what goes wrong from now on."""
+        flaws, rng = self._flaws, self._rng
+        chance = rng.random(4)  # drawn in every step: one event does not shift the others
+        self._attempt_left -= 1
+        self._drop_left -= 1
+        self._detour_left -= 1
+        self._gave_up = self._gave_up or chance[0] < flaws.give_up
+        if holding:
+            self._error = np.zeros(3)  # what is in the hand is felt
+            if self._drop_left <= 0 and chance[1] < flaws.drop:
+                self._drop_left = flaws.drop_steps
+        elif self._attempt_left <= 0:
+            self._attempt_left = int(rng.integers(*flaws.attempt_steps))
+            size = rng.uniform(*flaws.misjudge_m) if chance[2] < flaws.misjudge else 0.0
+            angle = rng.uniform(0.0, 2 * np.pi)
+            self._error = size * np.array([np.cos(angle), np.sin(angle), 0.0])
+        if self._detour_left <= 0 and chance[3] < flaws.detour:
+            self._detour_left = int(rng.integers(*flaws.detour_steps))
+            direction = rng.standard_normal(3)
+            direction[2] = abs(direction[2])  # not through the table
+            self._direction = 0.7 * MAX_STEP_M * direction / np.linalg.norm(direction)
+
+    def _misjudged(self, observation: Observation) -> Observation:
+        """The observation with the first object, the one to be picked up, somewhere else."""
+        assert observation.environment_state is not None  # Scene.read has checked
+        state = observation.environment_state.copy()
+        state[:3] += self._error
+        assert len(state) >= POSE_SIZE
+        return replace(observation, environment_state=state)
