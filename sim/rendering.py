@@ -36,7 +36,7 @@ class CameraInfo:
     height: int
     width: int
     intrinsics: NDArray[np.float64]
-    base_T_camera: NDArray[np.float64]
+    base_T_camera: NDArray[np.float64]  # noqa: N815, a transform is named by its frames
 
 
 def camera_intrinsics(fovy_rad: float, *, height: int, width: int) -> NDArray[np.float64]:

@@ -52,5 +52,5 @@ def pick(scene: Scene, grasp: Grasp) -> NDArray[np.float32]:
         return towards(scene, grasp.pose, close=True)
     sideways = float(np.linalg.norm(offset[:2])) + 0.05 * max(0.0, turn - 0.1)
     height = _HOVER_M if not is_open else min(_HOVER_M, 4.0 * max(0.0, sideways - 0.012))
-    over = Pose(grasp.pose.position + [0.0, 0.0, height], grasp.pose.R)
+    over = Pose(grasp.pose.position + np.array([0.0, 0.0, height]), grasp.pose.R)
     return towards(scene, over, close=False)

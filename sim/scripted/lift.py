@@ -25,6 +25,6 @@ class LiftExpert(Reactive):
         cube = scene.objects["cube"].position
         grasp = Grasp(Pose(cube, pointing_down()), closed_low=0.2, closed_high=0.6)
         if holds(scene, grasp):
-            above = Pose(scene.ee.position + [0.0, 0.0, _LIFT_M], pointing_down())
+            above = Pose(scene.ee.position + np.array([0.0, 0.0, _LIFT_M]), pointing_down())
             return towards(scene, above, close=True)
         return pick(scene, grasp)

@@ -15,7 +15,7 @@ _ROTATION_GAIN = 1.6
 _DOWN = np.diag([1.0, -1.0, -1.0])
 
 
-def pointing_down(yaw: float = 0.0) -> NDArray[np.float64]:
+def pointing_down(yaw: float = 0.0) -> NDArray[np.floating]:
     """``base_R_ee`` of a hand that points down; its fingers open along y turned by `yaw` [rad]."""
     return matrix_from_rotvec(np.array([0.0, 0.0, yaw])) @ _DOWN
 
@@ -47,6 +47,6 @@ def towards(scene: Scene, target: Pose, *, close: bool, speed: float = 1.0) -> N
     return np.concatenate([shift, turn, [float(close)]]).astype(np.float32)
 
 
-def _limited(vector: NDArray[np.float64], longest: float) -> NDArray[np.float64]:
+def _limited(vector: NDArray[np.floating], longest: float) -> NDArray[np.float64]:
     length = float(np.linalg.norm(vector))
     return vector if length <= longest else vector * (longest / length)

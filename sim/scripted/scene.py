@@ -25,8 +25,8 @@ POSE_SIZE = 9
 class Pose:
     """Position [m] and orientation in the base frame."""
 
-    position: NDArray[np.float64]
-    R: NDArray[np.float64]
+    position: NDArray[np.floating]
+    R: NDArray[np.floating]
 
     @property
     def yaw(self) -> float:
@@ -74,5 +74,5 @@ class Scene:
         )
 
 
-def _pose(entries: NDArray[np.float64]) -> Pose:
+def _pose(entries: NDArray[np.floating]) -> Pose:
     return Pose(entries[:3], matrix_from_rot6d(entries[3:]))
