@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,8 @@ class CameraInfo:
 
     height: int
     width: int
-    intrinsics: NDArray[np.float64]
-    base_T_camera: NDArray[np.float64]  # noqa: N815, a transform is named by its frames
+    intrinsics: NDArray[np.floating]
+    base_T_camera: NDArray[np.floating]  # noqa: N815, a transform is named by its frames
 
 
 def camera_intrinsics(fovy_rad: float, *, height: int, width: int) -> NDArray[np.float64]:
@@ -47,7 +47,7 @@ def camera_intrinsics(fovy_rad: float, *, height: int, width: int) -> NDArray[np
     )
 
 
-def optical_frame(position: NDArray[np.floating], R: NDArray[np.floating]) -> NDArray[np.float64]:
+def optical_frame(position: NDArray[np.floating], R: NDArray[np.floating]) -> NDArray[np.floating]:
     """``world_T_camera`` of the optical frame, out of a MuJoCo camera's pose in the world."""
     return transform(R @ _CAMERA_R_OPTICAL, position)
 
@@ -65,9 +65,7 @@ class Renderer:
     """
 
     def __init__(self, model: Any, *, shadows: bool, multisampling: bool) -> None:
-        import mujoco
-
-        self._mujoco = mujoco
+        mujoco = self._mujoco = cast(Any, importlib.import_module("mujoco"))
         self._model = model
         if not shadows:
             model.vis.quality.shadowsize = 0

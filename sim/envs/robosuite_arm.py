@@ -1,5 +1,6 @@
 """The simulated arm behind the same interface as any environment."""
 
+import importlib
 from dataclasses import replace
 from typing import Any
 
@@ -70,6 +71,7 @@ class RobosuiteArm:
         self._scene: Any = load_scene(task, robot)
         for name in self._scene.observation_names:  # observations are built here, see `observe`
             self._scene.modify_observable(name, "enabled", False)
+        self._mujoco: Any = importlib.import_module("mujoco")
         self._model: Any = self._scene.sim.model._model
         self._find_parts()
         self._over = True
@@ -214,9 +216,12 @@ class RobosuiteArm:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+        self._scene.close()
 
     @property
     def _data(self) -> Any:
+        if self._scene.sim is None:
+            raise SimulationError("the environment is closed", where=self.task.name)
         return self._scene.sim.data._data
 
     def _find_parts(self) -> None:
@@ -238,11 +243,9 @@ class RobosuiteArm:
 
         A simulator step ends with new joint positions and the body poses from before.
         """
-        import mujoco
-
-        mujoco.mj_kinematics(self._model, self._data)
-        mujoco.mj_comPos(self._model, self._data)  # mj_camlight needs it
-        mujoco.mj_camlight(self._model, self._data)
+        self._mujoco.mj_kinematics(self._model, self._data)
+        self._mujoco.mj_comPos(self._model, self._data)  # mj_camlight needs it
+        self._mujoco.mj_camlight(self._model, self._data)
 
     def _environment_state(self, ee_position: NDArray[np.float64]) -> NDArray[np.float32]:
         positions = {END_EFFECTOR: ee_position}

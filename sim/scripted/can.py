@@ -11,11 +11,13 @@ from sim.scripted.grasp import Grasp, holds, pick
 from sim.scripted.motion import pointing_down
 from sim.scripted.scene import Pose, Scene
 
-_COMPARTMENT = np.array([0.6975, 0.5025, -0.03])
-"""Where the can is let go, a little above the floor of its compartment, base frame [m]."""
+_LET_GO = np.array([0.66, 0.45, -0.035])
+"""Where the can is let go, base frame [m]: a little above the floor of its compartment, and at
+the near end of it, because the arm does not reach the middle with the hand pointing down."""
 
-_COMPARTMENT_HALF_SIZE = np.array([0.075, 0.095])
-_LOW_ENOUGH_M = 0.0
+_COMPARTMENT_LOW = np.array([0.635, 0.415])
+_COMPARTMENT_HIGH = np.array([0.77, 0.60])
+_LOW_ENOUGH_M = -0.01
 _ABOVE_CENTRE = np.array([0.0, 0.0, 0.015])  # or the palm meets the lid
 
 
@@ -26,12 +28,12 @@ class CanExpert(Reactive):
         """Returns the action for an observation."""
         scene = Scene.read(observation, TASK)
         can = scene.objects["can"]
-        offset = can.position - _COMPARTMENT
-        inside = bool((np.abs(offset[:2]) < _COMPARTMENT_HALF_SIZE).all())
+        xy = can.position[:2]
+        inside = bool((xy > _COMPARTMENT_LOW).all() and (xy < _COMPARTMENT_HIGH).all())
         if inside and can.position[2] < _LOW_ENOUGH_M:
             return release(scene, open_at=0.25)
         pose = Pose(can.position + can.upright * _ABOVE_CENTRE, pointing_down())
         grasp = Grasp(pose, closed_low=0.25, closed_high=0.6)
         if holds(scene, grasp):
-            return carry(scene, can, _COMPARTMENT, height_m=0.12, tolerance_m=0.03)
+            return carry(scene, can, _LET_GO, height_m=0.1, tolerance_m=0.015)
         return pick(scene, grasp)

@@ -20,11 +20,6 @@ def pointing_down(yaw: float = 0.0) -> NDArray[np.floating]:
     return matrix_from_rotvec(np.array([0.0, 0.0, yaw])) @ _DOWN
 
 
-def hand_yaw(ee: Pose) -> float:
-    """Heading [rad] of a hand that points down; inverse of `pointing_down`."""
-    return ee.yaw
-
-
 def nearest_yaw(yaw: float, near: float, *, period: float) -> float:
     """Of ``yaw + k * period`` the one closest to `near` [rad]."""
     return yaw + period * round((near - yaw) / period)
@@ -47,6 +42,6 @@ def towards(scene: Scene, target: Pose, *, close: bool, speed: float = 1.0) -> N
     return np.concatenate([shift, turn, [float(close)]]).astype(np.float32)
 
 
-def _limited(vector: NDArray[np.floating], longest: float) -> NDArray[np.float64]:
+def _limited(vector: NDArray[np.floating], longest: float) -> NDArray[np.floating]:
     length = float(np.linalg.norm(vector))
     return vector if length <= longest else vector * (longest / length)

@@ -17,7 +17,7 @@ _GRIPPER = -10
 _POSITION = slice(-9, -6)
 _ROTATION = slice(-6, None)
 
-POSE_SIZE = 9
+_POSE_SIZE = 9
 """Entries of one object in ``observation.environment_state``: position and 6-D rotation."""
 
 
@@ -68,7 +68,7 @@ class Scene:
             ee=Pose(state[_POSITION], matrix_from_rot6d(state[_ROTATION])),
             closed=float(state[_GRIPPER]),
             objects={
-                name: _pose(objects[i * POSE_SIZE : (i + 1) * POSE_SIZE])
+                name: _pose(objects[i * _POSE_SIZE : (i + 1) * _POSE_SIZE])
                 for i, name in enumerate(task.objects)
             },
         )

@@ -9,10 +9,13 @@ from robot_policy.core.observation import Observation
 from sim.envs.task import Task
 from sim.scripted.expert import Expert
 from sim.scripted.motion import MAX_STEP_M
-from sim.scripted.scene import POSE_SIZE, Scene
+from sim.scripted.scene import Scene
 
 _HELD = (0.15, 0.75)
-"""Gripper fractions at which something may be between the fingers."""
+"""Gripper fractions at which something may be between the fingers, once they have stopped."""
+
+_STOPPED = 0.01
+"""Change of the gripper fraction in one step below which the fingers have stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +31,18 @@ class Flaws:
         detour: Chance per step of starting to wander.
         detour_steps: Steps for which it wanders, at least and at most.
         give_up: Chance per step of stopping for good.
+        give_up_again: Chance of stopping for good when an attempt has to be made again.
     """
 
-    misjudge: float = 0.45
-    misjudge_m: tuple[float, float] = (0.02, 0.05)
-    attempt_steps: tuple[int, int] = (25, 50)
-    drop: float = 0.02
+    misjudge: float = 0.5
+    misjudge_m: tuple[float, float] = (0.03, 0.05)
+    attempt_steps: tuple[int, int] = (30, 50)
+    drop: float = 0.012
     drop_steps: int = 8
     detour: float = 0.02
     detour_steps: tuple[int, int] = (5, 15)
-    give_up: float = 0.005
+    give_up: float = 0.002
+    give_up_again: float = 0.25
 
 
 class Sloppy:
@@ -63,7 +68,9 @@ class Sloppy:
         """Begins an episode; chance comes from `rng`."""
         self._rng = rng
         self._expert.reset(rng)
+        self._closed = 0.0
         self._error = np.zeros(3)
+        self._attempts = 0
         self._attempt_left = 0
         self._drop_left = 0
         self._detour_left = 0
@@ -73,7 +80,9 @@ class Sloppy:
     def act(self, observation: Observation) -> NDArray[np.float32]:
         """Returns the action for an observation."""
         scene = Scene.read(observation, self._task)
-        self._stumble(holding=_HELD[0] < scene.closed < _HELD[1])
+        stopped = abs(scene.closed - self._closed) < _STOPPED
+        self._closed = scene.closed
+        self._stumble(holding=stopped and _HELD[0] < scene.closed < _HELD[1])
         if self._gave_up:
             return np.array([0, 0, 0, 0, 0, 0, float(scene.closed > 0.5)], dtype=np.float32)
         action = self._expert.act(self._misjudged(observation))
@@ -86,7 +95,7 @@ class Sloppy:
     def _stumble(self, *, holding: bool) -> None:
         """Decides what goes wrong from now on."""
         flaws, rng = self._flaws, self._rng
-        chance = rng.random(4)  # drawn in every step: one event does not shift the others
+        chance = rng.random(5)  # drawn in every step: one event does not shift the others
         self._attempt_left -= 1
         self._drop_left -= 1
         self._detour_left -= 1
@@ -96,6 +105,10 @@ class Sloppy:
             if self._drop_left <= 0 and chance[1] < flaws.drop:
                 self._drop_left = flaws.drop_steps
         elif self._attempt_left <= 0:
+            self._gave_up = self._gave_up or (
+                self._attempts > 0 and chance[4] < flaws.give_up_again
+            )
+            self._attempts += 1
             self._attempt_left = int(rng.integers(*flaws.attempt_steps))
             size = rng.uniform(*flaws.misjudge_m) if chance[2] < flaws.misjudge else 0.0
             angle = rng.uniform(0.0, 2 * np.pi)
@@ -111,5 +124,4 @@ class Sloppy:
         assert observation.environment_state is not None  # Scene.read has checked
         state = observation.environment_state.copy()
         state[:3] += self._error
-        assert len(state) >= POSE_SIZE
         return replace(observation, environment_state=state)

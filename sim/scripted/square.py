@@ -23,7 +23,10 @@ _HANDLE = np.array([0.054, 0.0, 0.0])
 """Centre of the handle in the frame of the nut [m]."""
 
 _HALF_TURN = np.pi
-_QUARTER = np.pi / 2
+
+_NUT_YAWS = np.array([np.pi / 2, np.pi, -np.pi / 2])
+"""Headings in which the nut fits. In the fourth the handle points away from the robot, and the
+arm does not reach over it."""
 
 
 class SquareExpert(Reactive):
@@ -37,14 +40,19 @@ class SquareExpert(Reactive):
         threaded = sideways < 0.012 and nut.position[2] < _THREADED_BELOW_M
         if threaded and nut.position[2] < _LET_GO_BELOW_M:
             return release(scene, open_at=0.45)
-        # The hand keeps within a quarter turn of where it starts, far from the last joint's ends.
-        yaw = nearest_yaw(nut.yaw, 0.0, period=_HALF_TURN)
+        yaw = nearest_yaw(nut.yaw, scene.ee.yaw, period=_HALF_TURN)
         handle = nut.position + nut.R @ _HANDLE
         grasp = Grasp(Pose(handle, pointing_down(yaw)), closed_low=0.45, closed_high=0.75)
         if not holds(scene, grasp):
             return pick(scene, grasp)
-        turn = nearest_yaw(-nut.yaw, 0.0, period=_QUARTER)
+        turn = _turn_onto_peg(nut.yaw)
         aligned = sideways < 0.005 and abs(turn) < 0.08
         height = _DOWN_M if threaded or aligned else _OVER_PEG_M
         goal = np.array([*_PEG, height])
         return carry(scene, nut, goal, turn=turn, height_m=0.03, tolerance_m=0.004)
+
+
+def _turn_onto_peg(yaw: float) -> float:
+    """Smallest turn [rad] from a heading of the nut to one in which it fits."""
+    turns = [nearest_yaw(float(fit) - yaw, 0.0, period=2 * np.pi) for fit in _NUT_YAWS]
+    return min(turns, key=abs)

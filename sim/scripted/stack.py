@@ -8,7 +8,7 @@ from sim.envs.stack import TASK
 from sim.scripted.carry import carry, release
 from sim.scripted.expert import Reactive
 from sim.scripted.grasp import Grasp, holds, pick
-from sim.scripted.motion import hand_yaw, nearest_yaw, pointing_down
+from sim.scripted.motion import nearest_yaw, pointing_down
 from sim.scripted.scene import Pose, Scene
 
 _ON_TOP = np.array([0.0, 0.0, 0.045])
@@ -29,7 +29,7 @@ class StackExpert(Reactive):
         offset = red.position - goal
         if np.linalg.norm(offset[:2]) < 0.015 and abs(offset[2]) < 2 * _LET_GO_ABOVE_M:
             return release(scene, open_at=0.38)
-        yaw = nearest_yaw(red.yaw, hand_yaw(scene.ee), period=_QUARTER)
+        yaw = nearest_yaw(red.yaw, scene.ee.yaw, period=_QUARTER)
         grasp = Grasp(Pose(red.position, pointing_down(yaw)), closed_low=0.38, closed_high=0.7)
         if holds(scene, grasp):
             return carry(scene, red, goal, height_m=0.06, tolerance_m=0.006)
