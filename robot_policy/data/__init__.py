@@ -1,0 +1,1 @@
+"""Datasets: store, windows, statistics, recorder, formats."""
