@@ -160,7 +160,9 @@ def _works(backend: str) -> bool:
 def _open_context(backend: str) -> Any:
     try:
         # MuJoCo's own choice was made, and turned off, when it was imported.
-        context = importlib.import_module(f"mujoco.{backend}").GLContext(640, 480)
+        kind = importlib.import_module(f"mujoco.{backend}").GLContext
+        kind._context = None  # one that could not be made would complain when it is deleted
+        context = kind(640, 480)
         context.make_current()
     except Exception as error:  # drivers and PyOpenGL raise anything
         raise SimulationError(

@@ -50,9 +50,8 @@ def digest(environment: Environment, seed: int) -> str:
     """Every bit that an episode of random actions shows."""
     rng = np.random.default_rng(0)
     observation = environment.reset(seed)
-    trajectory = [observation]
-    for _ in range(15):
-        trajectory.append(environment.step(environment.spec.action.sample(rng)).observation)
+    actions = [environment.spec.action.sample(rng) for _ in range(15)]
+    trajectory = [observation, *(environment.step(action).observation for action in actions)]
     return b"".join(_bits(o) for o in trajectory).hex()
 
 
