@@ -1,0 +1,123 @@
+"""Drives a lifecycle node, and sets parameters, from another process."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
+
+from robot_policy.core.errors import RobotPolicyError
+
+_POLL_S = 0.1
+
+_TRANSITIONS = {
+    "configure": Transition.TRANSITION_CONFIGURE,
+    "activate": Transition.TRANSITION_ACTIVATE,
+    "deactivate": Transition.TRANSITION_DEACTIVATE,
+    "cleanup": Transition.TRANSITION_CLEANUP,
+}
+
+
+class NodeCallError(RobotPolicyError):
+    """A node did not answer in time, or refused."""
+
+
+class ServiceCaller:
+    """Calls services and waits for the answers, while the messages of `node` are served.
+
+    Args:
+        node: Its executor is spun here, so no other thread may spin it.
+        check: Called all the time while waiting; may raise, if a child process died for example.
+    """
+
+    def __init__(self, node: Node, *, check: Callable[[], None] = lambda: None) -> None:
+        self.node = node
+        self._check = check
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(node)
+        self._clients: dict[str, Any] = {}
+
+    def close(self) -> None:
+        """Stops serving the node."""
+        self._executor.shutdown()
+
+    def wait_until(self, condition: Callable[[], bool], *, timeout_s: float, what: str) -> None:
+        """Serves messages until `condition` holds.
+
+        Raises:
+            NodeCallError: After `timeout_s`; names `what` was waited for.
+        """
+        end = time.monotonic() + timeout_s
+        while not condition():
+            self._check()
+            if time.monotonic() > end:
+                raise NodeCallError(f"no answer within {timeout_s:g} s", where=what)
+            self._executor.spin_once(timeout_sec=_POLL_S)
+
+    def call(self, service_type: Any, name: str, request: Any, *, timeout_s: float) -> Any:
+        """Calls a service.
+
+        Raises:
+            NodeCallError: If it is not there or does not answer within `timeout_s`.
+        """
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(service_type, name)
+        client = self._clients[name]
+        self.wait_until(client.service_is_ready, timeout_s=timeout_s, what=name)
+        future = client.call_async(request)
+        self.wait_until(future.done, timeout_s=timeout_s, what=name)
+        return future.result()
+
+    def trigger(self, name: str, *, timeout_s: float) -> str:
+        """Calls a std_srvs/Trigger service.
+
+        Returns:
+            Its message.
+
+        Raises:
+            NodeCallError: If it refuses.
+        """
+        reply = self.call(Trigger, name, Trigger.Request(), timeout_s=timeout_s)
+        if not reply.success:
+            raise NodeCallError(reply.message or "refused", where=name)
+        return reply.message
+
+    def set_parameters(
+        self, node: str, values: Mapping[str, str | bool | int | float], *, timeout_s: float
+    ) -> None:
+        """Sets parameters of `node`.
+
+        Raises:
+            NodeCallError: If one is refused.
+        """
+        request = SetParameters.Request()
+        request.parameters = [
+            Parameter(name, value=value).to_parameter_msg() for name, value in values.items()
+        ]
+        reply = self.call(SetParameters, f"{node}/set_parameters", request, timeout_s=timeout_s)
+        for result in reply.results:
+            if not result.successful:
+                raise NodeCallError(result.reason, where=f"{node}/set_parameters")
+
+    def transition(self, node: str, label: str, *, timeout_s: float) -> None:
+        """Takes a lifecycle node through ``configure``, ``activate``, ``deactivate``, ``cleanup``.
+
+        Raises:
+            NodeCallError: If the node refuses; it has logged why.
+        """
+        request = ChangeState.Request(transition=Transition(id=_TRANSITIONS[label]))
+        reply = self.call(ChangeState, f"{node}/change_state", request, timeout_s=timeout_s)
+        if not reply.success:
+            raise NodeCallError(f"{label} failed", where=node, hint="its log says why")
+
+    def state(self, node: str, *, timeout_s: float) -> str:
+        """Returns the name of a lifecycle node's state, ``inactive`` for example."""
+        reply = self.call(GetState, f"{node}/get_state", GetState.Request(), timeout_s=timeout_s)
+        state: State = reply.current_state
+        return state.label

@@ -1,0 +1,116 @@
+"""A ROS of its own for every test, and a small policy and arm to put into it."""
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from robot_policy.core.observation import Candidates, Windows
+from robot_policy.core.policy import Generators
+from robot_policy.core.robot import RobotDescription, load_robot
+from robot_policy.core.specs import PolicySpec
+
+
+@pytest.fixture
+def domain(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A DDS domain that no other test uses, reachable from this machine only."""
+    # Domains up to 101 use ports below those that the system gives to others.
+    number = random.Random(f"{os.getpid()}-{time.monotonic_ns()}").randint(1, 101)
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    return number
+
+
+class Graph:
+    """Some nodes in this process, served while the test waits."""
+
+    def __init__(self) -> None:
+        import rclpy
+        from rclpy.executors import SingleThreadedExecutor
+
+        rclpy.init()
+        self._executor = SingleThreadedExecutor()
+        self._nodes: list[Any] = []
+
+    def add[N](self, node: N) -> N:
+        self._executor.add_node(node)  # type: ignore[arg-type]
+        self._nodes.append(node)
+        return node
+
+    def wait(self, condition: Callable[[], object], *, timeout_s: float = 10.0) -> None:
+        """Serves messages until `condition` holds."""
+        end = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < end, "timed out"
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def close(self) -> None:
+        import rclpy
+
+        for node in self._nodes:
+            node.destroy_node()
+        self._executor.shutdown()
+        rclpy.shutdown()
+
+
+@pytest.fixture
+def graph(domain: int) -> Iterator[Graph]:
+    made = Graph()
+    yield made
+    made.close()
+
+
+class LiftingPolicy:
+    """Moves up by 10 mm a step and closes the gripper; answers NaN or sleeps when told to."""
+
+    def __init__(self, *, environment_state: bool = False) -> None:
+        robot = load_robot("panda_twin")
+        self.spec: PolicySpec = replace(robot.spec(), history=2, horizon=4)
+        if environment_state:
+            from sim.registry import TASKS
+
+            spec = TASKS["lift"].environment_state_spec
+            self.spec = replace(self.spec, environment_state=spec)
+        self.lift_m = 0.01
+        self.delay_s = 0.0
+        self.windows: list[Windows] = []
+
+    def reset(self) -> None:
+        self.windows.clear()
+
+    def sample(
+        self, windows: Windows, *, num_samples: int = 1, generator: Generators
+    ) -> Candidates:
+        self.windows.append(windows)
+        time.sleep(self.delay_s)
+        actions = np.zeros((windows.batch_size, num_samples, 4, 7), np.float32)
+        actions[..., 2] = self.lift_m
+        actions[..., 6] = 1.0
+        return Candidates(actions)
+
+
+@pytest.fixture
+def policy() -> LiftingPolicy:
+    return LiftingPolicy()
+
+
+@pytest.fixture
+def privileged_policy() -> LiftingPolicy:
+    return LiftingPolicy(environment_state=True)
+
+
+@pytest.fixture
+def robot_yaml() -> str:
+    root = Path(__file__).resolve().parents[2]
+    return (root / "ros2_ws/src/robot_policy_ros/config/robots/panda_twin.yaml").read_text()
+
+
+@pytest.fixture(scope="session")
+def robot() -> RobotDescription:
+    return load_robot("panda_twin")

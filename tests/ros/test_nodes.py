@@ -1,0 +1,260 @@
+"""The nodes over real DDS topics, in this process."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import Trigger
+
+from robot_policy.core.robot import RobotDescription
+from robot_policy_ros import conversions as convert
+from robot_policy_ros.policy_node import PolicyNode
+from robot_policy_ros.qos import COMMAND, LATCHED, SENSOR
+from robot_policy_ros.status_message import status_values
+
+pytestmark = pytest.mark.ros
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class FakeArm(Node):
+    """Publishes an arm at rest at 20 Hz and notes the commands."""
+
+    def __init__(self, robot: RobotDescription) -> None:
+        super().__init__("arm")
+        self.robot = robot
+        self.silent = False
+        self.twists: list[TwistStamped] = []
+        self.fingers: list[float] = []
+        self.statuses: list[DiagnosticStatus] = []
+        command = robot.command
+        self.create_subscription(TwistStamped, command.topic, self.twists.append, COMMAND)
+        self.create_subscription(
+            Float64MultiArray,
+            command.gripper_topic,
+            lambda m: self.fingers.append(m.data[0]),
+            COMMAND,
+        )
+        self.create_subscription(
+            DiagnosticArray, "/diagnostics", lambda m: self.statuses.extend(m.status), 10
+        )
+        self.pose = self.create_publisher(PoseStamped, robot.ee_pose_topic, SENSOR)
+        self.joints = self.create_publisher(JointState, robot.joint_states_topic, SENSOR)
+        self.create_timer(0.05, self.publish)
+
+    def publish(self) -> None:
+        if self.silent:
+            return
+        stamp_ns = self.get_clock().now().nanoseconds
+        robot = self.robot
+        self.pose.publish(
+            convert.pose_message(
+                np.array([0.5, 0, 0.2]), np.eye(3), frame=robot.base_frame, stamp_ns=stamp_ns
+            )
+        )
+        names = (*robot.joint_names, robot.gripper.joint)
+        zeros = np.zeros(8)
+        self.joints.publish(
+            convert.joint_state_message(names[::-1], zeros, velocities=zeros, stamp_ns=stamp_ns)
+        )
+
+    def moves(self) -> list[bool]:
+        return [bool(m.twist.linear.z) for m in self.twists]
+
+    def service(self, name: str) -> Callable[[], Any]:
+        client = self.create_client(Trigger, name)
+        return lambda: client.call_async(Trigger.Request())
+
+
+@pytest.fixture
+def arm(graph: Any, robot: RobotDescription) -> FakeArm:
+    return graph.add(FakeArm(robot))
+
+
+@pytest.fixture
+def node(graph: Any, policy: Any) -> PolicyNode:
+    overrides = [
+        Parameter("checkpoint", value="handwritten"),
+        Parameter("execute_steps", value=2),
+        Parameter("max_age_s", value=0.2),
+    ]
+    return graph.add(PolicyNode(load=lambda _: policy, parameter_overrides=overrides))
+
+
+def test_the_policy_drives_the_arm_only_while_active(
+    graph: Any, arm: FakeArm, node: PolicyNode
+) -> None:
+    assert node.trigger_configure() == SUCCESS
+    graph.wait(lambda: arm.get_publishers_info_by_topic("/servo/delta_twist_cmds"))
+    assert arm.twists == []
+    assert node.trigger_activate() == SUCCESS
+    graph.wait(lambda: len(arm.twists) >= 5)
+    twist = arm.twists[0]
+    assert twist.header.frame_id == "panda_link0"
+    assert twist.twist.linear.z == pytest.approx(0.01 * 20)
+    assert arm.fingers[0] == pytest.approx(0.0)
+    assert node.trigger_deactivate() == SUCCESS
+    graph.wait(lambda: not arm.moves()[-1])
+    sent = len(arm.twists)
+    graph.wait(lambda: arm.statuses and arm.statuses[-1].message == "not active")
+    assert len(arm.twists) == sent
+    assert node.trigger_cleanup() == SUCCESS
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_activate() == SUCCESS
+    graph.wait(lambda: len(arm.twists) > sent)
+
+
+def test_commands_are_decided_at_the_control_rate(
+    graph: Any, arm: FakeArm, node: PolicyNode, policy: Any
+) -> None:
+    node.trigger_configure()
+    node.trigger_activate()
+    graph.wait(lambda: len(policy.windows) >= 3)
+    # Two actions of every chunk are executed.
+    graph.wait(lambda: len(arm.twists) >= 5)
+    assert len(policy.windows) <= len(arm.twists) // 2 + 2
+
+
+def test_stale_input_makes_the_arm_hold_until_it_is_back(
+    graph: Any, arm: FakeArm, node: PolicyNode
+) -> None:
+    node.trigger_configure()
+    node.trigger_activate()
+    graph.wait(lambda: any(arm.moves()))
+    arm.silent = True
+    graph.wait(lambda: arm.moves()[-3:] == [False] * 3)
+    assert arm.fingers[-1] == pytest.approx(0.0), "the gripper stays as it was commanded"
+    graph.wait(lambda: arm.statuses and arm.statuses[-1].level == DiagnosticStatus.WARN)
+    assert "joint_states" in arm.statuses[-1].message
+    arm.silent = False
+    graph.wait(lambda: arm.moves()[-1])
+
+
+def test_nan_is_a_fault_that_a_reset_clears(
+    graph: Any, arm: FakeArm, node: PolicyNode, policy: Any
+) -> None:
+    node.trigger_configure()
+    policy.lift_m = float("nan")
+    node.trigger_activate()
+    graph.wait(lambda: any(s.level == DiagnosticStatus.ERROR for s in arm.statuses))
+    assert "action is not finite" in arm.statuses[-1].message
+    assert status_values(arm.statuses[-1])["fault"] == "action is not finite"
+    policy.lift_m = 0.01
+    graph.wait(lambda: len(arm.twists) >= 5)
+    assert not any(arm.moves())
+    reset = arm.service("policy_node/reset")
+    future = reset()
+    graph.wait(future.done)
+    assert future.result().success
+    graph.wait(lambda: arm.moves()[-1])
+
+
+def test_excessive_actions_are_limited(
+    graph: Any, arm: FakeArm, node: PolicyNode, policy: Any
+) -> None:
+    policy.lift_m = 5.0
+    node.trigger_configure()
+    node.trigger_activate()
+    graph.wait(lambda: len(arm.twists) >= 3)
+    assert all(m.twist.linear.z <= 0.05 * 20 + 1e-6 for m in arm.twists)
+    graph.wait(lambda: any("limited" in k for s in arm.statuses for k in status_values(s)))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        ({"checkpoint": ""}, "no checkpoint given"),
+        ({"checkpoint": "x", "robot": "panda"}, "unknown robot 'panda'; valid: panda_twin"),
+        ({"checkpoint": "x", "execute_steps": 9}, "expected 1 .. 4"),
+        ({"checkpoint": "x", "robot": "{arm}"}, "privileged simulator state"),
+    ],
+)
+def test_what_does_not_fit_leaves_the_node_unconfigured(
+    graph: Any,
+    tmp_path: Any,
+    robot_yaml: str,
+    privileged_policy: Any,
+    capfd: pytest.CaptureFixture[str],
+    overrides: dict[str, Any],
+    line: str,
+) -> None:
+    file = tmp_path / "arm.yaml"
+    file.write_text(robot_yaml.replace("  environment_state: environment_state\n", ""))
+    values = {k: str(file) if v == "{arm}" else v for k, v in overrides.items()}
+    node = graph.add(
+        PolicyNode(
+            load=lambda _: privileged_policy,
+            parameter_overrides=[Parameter(k, value=v) for k, v in values.items()],
+        )
+    )
+    assert node.trigger_configure() == FAILURE
+    errors = [text for text in capfd.readouterr().err.splitlines() if "cannot configure" in text]
+    assert len(errors) == 1
+    assert line in errors[0]
+
+
+def test_a_missing_checkpoint_is_refused_by_the_real_loader(
+    graph: Any, tmp_path: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "nothing"
+    node = graph.add(PolicyNode(parameter_overrides=[Parameter("checkpoint", value=str(path))]))
+    assert node.trigger_configure() == FAILURE
+    assert f"{path}: no such checkpoint" in capfd.readouterr().err
+
+
+def test_twin_and_policy_close_the_loop_over_topics_alone(
+    graph: Any, arm: FakeArm, privileged_policy: Any
+) -> None:
+    from robot_policy_ros.episode import Episode
+    from robot_policy_ros.twin_node import TwinNode
+
+    arm.silent = True
+    policy = privileged_policy
+    overrides = [Parameter("seed", value=7), Parameter("max_episode_steps", value=12)]
+    twin = graph.add(TwinNode(parameter_overrides=overrides))
+    node = graph.add(
+        PolicyNode(
+            load=lambda _: policy,
+            parameter_overrides=[
+                Parameter("checkpoint", value="handwritten"),
+                Parameter("execute_steps", value=2),
+                Parameter("max_age_s", value=2.0),
+            ],
+        )
+    )
+    episodes: list[Episode] = []
+    arm.create_subscription(
+        DiagnosticStatus,
+        "twin_node/episode",
+        lambda m: episodes.append(Episode.from_values(status_values(m))),
+        LATCHED,
+    )
+    graph.wait(lambda: episodes and episodes[-1].seed == 7)
+    node.trigger_configure()
+    node.trigger_activate()
+    graph.wait(lambda: episodes[-1].finished, timeout_s=20)
+    assert episodes[-1].step == 12
+    assert not episodes[-1].success
+    heights = [w.state[0, -1, 10] for w in policy.windows]
+    assert heights[-1] > heights[0] + 0.01, "the simulated arm rises"
+    node.trigger_deactivate()
+    twin.set_parameters([Parameter("seed", value=8)])
+    future = arm.service("twin_node/reset")()
+    graph.wait(future.done)
+    assert future.result().message == '{"seed": 8}'
+    graph.wait(lambda: episodes[-1].seed == 8)
+    assert episodes[-1].step == 0
+    joints: list[JointState] = []
+    arm.create_subscription(JointState, "joint_states", joints.append, SENSOR)
+    graph.wait(lambda: joints)
+    assert joints[0].name[-1] == "panda_finger_joint1"
