@@ -44,7 +44,7 @@ class LeRobotV3:
                 writer.add(episode)
         finally:
             writer.close()
-            if writer.episodes == 0:
+            if writer.episodes == 0 and not append:
                 shutil.rmtree(path)
         if writer.episodes == before:
             raise DataError("no episode to write", where=path)

@@ -43,7 +43,7 @@ class LeRobotV3Reader:
         keys = layout.camera_keys(self._info)
         for camera in cameras or ():
             if camera not in keys:
-                raise UnknownNameError.of("camera", camera, keys, where=root)
+                raise UnknownNameError(f"no camera {camera!r}", where=root, valid=keys)
         self._cameras = keys if cameras is None else {c: keys[c] for c in cameras}
         self._rows = read_episode_table(root, self._info)
         self._tasks = read_tasks(root) if self._rows else []
