@@ -25,7 +25,11 @@ _TRANSITIONS = {
 
 
 class NodeCallError(RobotPolicyError):
-    """A node did not answer in time, or refused."""
+    """A node did not do what it was asked."""
+
+
+class NodeRefusedError(NodeCallError):
+    """A node answered, and refused."""
 
 
 class ServiceCaller:
@@ -81,11 +85,11 @@ class ServiceCaller:
             Its message.
 
         Raises:
-            NodeCallError: If it refuses.
+            NodeRefusedError: If it refuses.
         """
         reply = self.call(Trigger, name, Trigger.Request(), timeout_s=timeout_s)
         if not reply.success:
-            raise NodeCallError(reply.message or "refused", where=name)
+            raise NodeRefusedError(reply.message or "refused", where=name)
         return reply.message
 
     def set_parameters(
@@ -94,7 +98,7 @@ class ServiceCaller:
         """Sets parameters of `node`.
 
         Raises:
-            NodeCallError: If one is refused.
+            NodeRefusedError: If one is refused.
         """
         request = SetParameters.Request()
         request.parameters = [
@@ -103,18 +107,18 @@ class ServiceCaller:
         reply = self.call(SetParameters, f"{node}/set_parameters", request, timeout_s=timeout_s)
         for result in reply.results:
             if not result.successful:
-                raise NodeCallError(result.reason, where=f"{node}/set_parameters")
+                raise NodeRefusedError(result.reason, where=f"{node}/set_parameters")
 
     def transition(self, node: str, label: str, *, timeout_s: float) -> None:
         """Takes a lifecycle node through ``configure``, ``activate``, ``deactivate``, ``cleanup``.
 
         Raises:
-            NodeCallError: If the node refuses; it has logged why.
+            NodeRefusedError: If the node refuses; it has logged why.
         """
         request = ChangeState.Request(transition=Transition(id=_TRANSITIONS[label]))
         reply = self.call(ChangeState, f"{node}/change_state", request, timeout_s=timeout_s)
         if not reply.success:
-            raise NodeCallError(f"{label} failed", where=node, hint="its log says why")
+            raise NodeRefusedError(f"{label} failed", where=node, hint="its log says why")
 
     def state(self, node: str, *, timeout_s: float) -> str:
         """Returns the name of a lifecycle node's state, ``inactive`` for example."""

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -21,19 +21,26 @@ EXIT_WITH_PARENT = "ROBOT_POLICY_EXIT_WITH_PARENT"
 _SPIN_S = 0.2
 
 
-def node_main(make_node: Callable[[], Node], *, ready: Callable[[Node], None] | None = None) -> int:
+def node_main[N: Node](
+    make_node: Callable[[], N],
+    *,
+    arguments: Sequence[str] | None = None,
+    start: Callable[[N], bool] = lambda _: True,
+) -> int:
     """Spins a node until SIGINT or SIGTERM.
 
     rclpy's own signal handlers would close the connection before the arm has been told to hold.
 
     Args:
         make_node: Builds it.
-        ready: Called with the node before it is spun.
+        arguments: With ``--ros-args``; those of this program if None.
+        start: Called with the node before it is spun; False ends the program, and the node has
+            logged why.
 
     Returns:
-        Exit status: 0 after a signal, 2 if the node refused its parameters.
+        Exit status: 0 after a signal, 2 if the node refused its parameters or did not start.
     """
-    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(args=list(arguments or sys.argv), signal_handler_options=SignalHandlerOptions.NO)
     stop = threading.Event()
     previous = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -41,8 +48,8 @@ def node_main(make_node: Callable[[], Node], *, ready: Callable[[Node], None] | 
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         try:
-            if ready is not None:
-                ready(node)
+            if not start(node):
+                return 2
             _spin(executor, stop)
         finally:
             node.destroy_node()

@@ -1,0 +1,166 @@
+"""`up` and `serve` as processes of their own, with a checkpoint from disk."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("robosuite")
+
+from robot_policy.core.observation import ACTION, ENVIRONMENT_STATE, STATE
+from robot_policy.core.robot import load_robot
+
+pytestmark = pytest.mark.ros
+
+PROGRAM = (sys.executable, "-m", "robot_policy.cli.main")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained policy, saved as training would."""
+    import torch
+
+    from robot_policy.checkpoint import save_policy
+    from robot_policy.policies.registry import POLICIES
+    from robot_policy.training.pipeline import make_pipeline
+    from sim.registry import TASKS
+
+    source = load_robot("panda_twin").spec(environment_state=TASKS["lift"].environment_state_spec)
+    assert source.environment_state is not None
+    bounds = {
+        STATE: (np.full(source.state.size, -2.0), np.full(source.state.size, 2.0)),
+        ACTION: (np.array(source.action.low), np.array(source.action.high)),
+        ENVIRONMENT_STATE: (
+            np.full(source.environment_state.size, -2.0),
+            np.full(source.environment_state.size, 2.0),
+        ),
+    }
+    statistics = {
+        key: {"min": low, "max": high, "mean": low * 0, "std": low * 0 + 1}
+        for key, (low, high) in bounds.items()
+    }
+    torch.manual_seed(0)
+    module = POLICIES["bc"].build(POLICIES["bc"].presets["cpu"], source)
+    folder = tmp_path_factory.mktemp("checkpoint") / "bc"
+    save_policy(
+        folder,
+        name="bc",
+        module=module,
+        pipeline=make_pipeline(module.spec, statistics, states="min_max"),
+        statistics=statistics,
+        weights=module.state_dict(),
+        training={},
+    )
+    return folder
+
+
+@pytest.fixture
+def copy(checkpoint: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(checkpoint, tmp_path / "copy"))
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    words = [*PROGRAM, *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120)
+
+
+def test_up_runs_episodes_over_ros_and_writes_what_eval_writes(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    from sim.result import EvaluationResult, Via
+
+    file = tmp_path / "result.json"
+    options = ("--episodes", 2, "--seed", 5, "--max-steps", 15, "--json", file)
+    done = run("up", checkpoint, "--task", "lift", *options)
+    assert done.returncode == 0, done.stderr
+    assert "0/2 = 0.0%" in done.stdout
+    result = EvaluationResult.load(file)
+    assert result.via == Via.ROS2
+    assert [(e.seed, e.steps, e.success) for e in result.episodes] == [
+        (5, 15, False),
+        (6, 15, False),
+    ]
+    assert result.policy_ms["p50"] is not None
+    assert left_over(checkpoint) == []
+
+
+def test_up_says_what_the_node_could_not_load(copy: Path) -> None:
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    done = run("up", copy, "--task", "lift", "--episodes", 1)
+    assert done.returncode == 2
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1
+    assert "damaged or truncated" in lines[0]
+    assert left_over(copy) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (("--task", "pour"), "unknown task 'pour'"),
+        (("--task", "can"), "task can: another environment state"),
+        (("--task", "lift", "--episodes", 0), "--episodes: too small"),
+        (("--task", "lift", "--cameras", "front"), "unknown camera 'front'"),
+    ],
+)
+def test_up_refuses_bad_input_before_it_starts_anything(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str], options: tuple[object, ...], line: str
+) -> None:
+    from robot_policy.cli.main import main
+
+    assert main(["up", str(checkpoint), *map(str, options)]) == 2
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert len(errors) == 1
+    assert line in errors[0]
+
+
+def test_ctrl_c_ends_up_and_its_nodes(checkpoint: Path) -> None:
+    words = [*PROGRAM, "up", str(checkpoint), "--task", "lift", "--verbose"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    with process:
+        assert any("policy_node]:" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    assert left_over(checkpoint) == []
+
+
+def test_serve_configures_and_activates_and_ends_with_ctrl_c(checkpoint: Path, domain: int) -> None:
+    words = [*PROGRAM, "serve", str(checkpoint), "--robot", "panda_twin"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    with process:
+        assert any("a plan takes" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+
+
+def test_serve_refuses_what_is_no_checkpoint(tmp_path: Path, domain: int) -> None:
+    done = run("serve", tmp_path)
+    assert done.returncode == 2
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1
+    assert "not a checkpoint" in lines[0]
+
+
+def left_over(checkpoint: Path) -> list[str]:
+    """Command lines of processes that still use `checkpoint`."""
+    time.sleep(0.2)
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if str(checkpoint) in command and folder.name != str(os.getpid()):
+            found.append(command.replace("\0", " "))
+    return found
