@@ -33,7 +33,7 @@ class CanExpert(Reactive):
         if inside and can.position[2] < _LOW_ENOUGH_M:
             return release(scene, open_at=0.25)
         pose = Pose(can.position + can.upright * _ABOVE_CENTRE, pointing_down())
-        grasp = Grasp(pose, closed_low=0.25, closed_high=0.6)
+        grasp = Grasp(pose, closed_low=0.33, closed_high=0.6)
         if holds(scene, grasp):
             return carry(scene, can, _LET_GO, height_m=0.1, tolerance_m=0.015)
         return pick(scene, grasp)

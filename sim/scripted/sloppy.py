@@ -26,23 +26,24 @@ class Flaws:
         misjudge: Chance that an attempt aims beside the object.
         misjudge_m: By how much, at least and at most [m].
         attempt_steps: Steps after which it looks again, at least and at most.
-        drop: Chance per step of letting go of what it holds.
-        drop_steps: Steps for which the gripper then stays open.
-        detour: Chance per step of starting to wander.
-        detour_steps: Steps for which it wanders, at least and at most.
-        give_up: Chance per step of stopping for good.
         give_up_again: Chance of stopping for good when an attempt has to be made again.
+        drops: Expected number of times that it lets go of what it holds, if it held something
+            for the whole time limit of the task.
+        drop_steps: Steps for which the gripper then stays open.
+        detours: Expected number of times that it starts to wander within the time limit.
+        detour_steps: Steps for which it wanders, at least and at most.
+        give_ups: Expected number of times that it would stop for good within the time limit.
     """
 
     misjudge: float = 0.5
     misjudge_m: tuple[float, float] = (0.03, 0.05)
     attempt_steps: tuple[int, int] = (30, 50)
-    drop: float = 0.012
-    drop_steps: int = 8
-    detour: float = 0.02
-    detour_steps: tuple[int, int] = (5, 15)
-    give_up: float = 0.002
     give_up_again: float = 0.25
+    drops: float = 1.8
+    drop_steps: int = 8
+    detours: float = 3.0
+    detour_steps: tuple[int, int] = (5, 15)
+    give_ups: float = 0.3
 
 
 class Sloppy:
@@ -94,15 +95,15 @@ class Sloppy:
 
     def _stumble(self, *, holding: bool) -> None:
         """Decides what goes wrong from now on."""
-        flaws, rng = self._flaws, self._rng
+        flaws, rng, limit = self._flaws, self._rng, self._task.max_steps
         chance = rng.random(5)  # drawn in every step: one event does not shift the others
         self._attempt_left -= 1
         self._drop_left -= 1
         self._detour_left -= 1
-        self._gave_up = self._gave_up or chance[0] < flaws.give_up
+        self._gave_up = self._gave_up or chance[0] < flaws.give_ups / limit
         if holding:
             self._error = np.zeros(3)  # what is in the hand is felt
-            if self._drop_left <= 0 and chance[1] < flaws.drop:
+            if self._drop_left <= 0 and chance[1] < flaws.drops / limit:
                 self._drop_left = flaws.drop_steps
         elif self._attempt_left <= 0:
             self._gave_up = self._gave_up or (
@@ -113,7 +114,7 @@ class Sloppy:
             size = rng.uniform(*flaws.misjudge_m) if chance[2] < flaws.misjudge else 0.0
             angle = rng.uniform(0.0, 2 * np.pi)
             self._error = size * np.array([np.cos(angle), np.sin(angle), 0.0])
-        if self._detour_left <= 0 and chance[3] < flaws.detour:
+        if self._detour_left <= 0 and chance[3] < flaws.detours / limit:
             self._detour_left = int(rng.integers(*flaws.detour_steps))
             direction = rng.standard_normal(3)
             direction[2] = abs(direction[2])  # not through the table
