@@ -4,16 +4,21 @@ python benchmarks/experts.py --task can --episodes 100
 """
 
 import argparse
-import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measure import Target, write_results
 
 from robot_policy.core.episode import Success
 from sim.registry import QUALITIES, TASKS, make_environment, make_expert
 from sim.scripted.rollout import collect_episode
+from sim.statistics import wilson_interval
+
+LEAST = {"lift": 0.98, "can": 0.95, "square": 0.95, "stack": 0.95}
+SLOPPY_RANGE = (0.4, 0.75)
 
 
 def measure(task: str, *, quality: str, noise: float, seeds: range) -> dict[str, Any]:
@@ -36,11 +41,27 @@ def measure(task: str, *, quality: str, noise: float, seeds: range) -> dict[str,
         "first_seed": seeds.start,
         "episodes": len(seeds),
         "successes": len(steps),
+        "ci95": list(wilson_interval(len(steps), len(seeds))),
         "failed_seeds": failed,
         "steps_p50": float(np.median(steps)) if steps else None,
         "steps_max": max(steps, default=None),
         "env_steps_per_s": total / (time.perf_counter() - begin_s),
     }
+
+
+def target(row: dict[str, Any]) -> Target:
+    """What was asked of that expert, and whether it does it."""
+    rate, quality = row["successes"] / row["episodes"], row["quality"]
+    low, high = SLOPPY_RANGE if quality == "sloppy" else (LEAST[row["task"]], 1.0)
+    return Target(
+        id=f"{quality}_{row['task']}",
+        target=f"solves {low:.0%} to {high:.0%} of unseen seeds",
+        measured=round(rate, 4),
+        unit="fraction",
+        holds=low <= rate <= high,
+        command=f"python benchmarks/experts.py --task {row['task']} --quality {quality}"
+        f" --episodes {row['episodes']} --seed {row['first_seed']} --noise {row['noise']}",
+    )
 
 
 def main() -> None:
@@ -67,7 +88,8 @@ def main() -> None:
                 flush=True,
             )
     if options.json:
-        options.json.write_text(json.dumps({"rows": rows}, indent=2) + "\n")
+        command = " ".join(["python", "benchmarks/experts.py", *sys.argv[1:]])
+        write_results(options.json, command=command, rows=rows, targets=[*map(target, rows)])
 
 
 if __name__ == "__main__":
