@@ -1,9 +1,12 @@
 """Pictures of the twin, and the geometry of its cameras."""
 
+import atexit
+import functools
 import importlib
 import os
 import subprocess
 import sys
+import weakref
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -82,6 +85,9 @@ class Renderer:
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._framebuffer = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._framebuffer)
+        # Registered after the context, hence run before EGL shuts down, which would complain.
+        self._at_exit = functools.partial(_close_if_alive, weakref.ref(self))
+        atexit.register(self._at_exit)
 
     def render(self, data: Any, camera: int, *, height: int, width: int) -> NDArray[np.uint8]:
         """Returns (height, width, 3) RGB as the camera with that index sees `data`."""
@@ -111,9 +117,16 @@ class Renderer:
 
     def close(self) -> None:
         """Frees the OpenGL context."""
+        atexit.unregister(self._at_exit)
         self._context.make_current()
         self._framebuffer.free()
         self._context.free()
+
+
+def _close_if_alive(renderer: "weakref.ref[Renderer]") -> None:
+    alive = renderer()
+    if alive is not None:
+        alive.close()
 
 
 def choose_backend() -> str:

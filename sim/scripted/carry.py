@@ -20,7 +20,6 @@ def carry(
     turn: float = 0.0,
     height_m: float,
     tolerance_m: float,
-    speed: float = 1.0,
 ) -> NDArray[np.float32]:
     """Next command that brings the held object to `goal`: up, across, and down a funnel.
 
@@ -32,7 +31,6 @@ def carry(
         height_m: How far above the goal it travels.
         tolerance_m: Distance from the vertical through the goal at which it may go all the way
             down.
-        speed: Fraction of the largest step.
     """
     offset = goal - held.position
     sideways = float(np.linalg.norm(offset[:2]))
@@ -44,7 +42,7 @@ def carry(
     target = Pose(
         scene.ee.position + shift, _level(matrix_from_rotvec(np.array([0, 0, turn])) @ scene.ee.R)
     )
-    return towards(scene, target, close=True, speed=speed)
+    return towards(scene, target, close=True)
 
 
 def release(scene: Scene, *, open_at: float) -> NDArray[np.float32]:
@@ -61,7 +59,7 @@ def release(scene: Scene, *, open_at: float) -> NDArray[np.float32]:
 
 
 def _level(R: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The orientation closest to `R`, about, that points straight down."""
+    """A hand with the heading of `R` that points straight down."""
     z = np.array([0.0, 0.0, -1.0])
     x = np.array([R[0, 0], R[1, 0], 0.0])
     x /= np.linalg.norm(x)

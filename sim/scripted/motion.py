@@ -25,19 +25,18 @@ def nearest_yaw(yaw: float, near: float, *, period: float) -> float:
     return yaw + period * round((near - yaw) / period)
 
 
-def towards(scene: Scene, target: Pose, *, close: bool, speed: float = 1.0) -> NDArray[np.float32]:
+def towards(scene: Scene, target: Pose, *, close: bool) -> NDArray[np.float32]:
     """Commands the end effector towards `target`, in a straight line.
 
     Args:
         scene: Where everything is.
         target: Where the end effector should be.
         close: Whether the gripper should be closed.
-        speed: Fraction of the largest step.
 
     Returns:
         (7,) action: displacement [m], rotation vector [rad], gripper.
     """
-    shift = _limited(_POSITION_GAIN * (target.position - scene.ee.position), MAX_STEP_M * speed)
+    shift = _limited(_POSITION_GAIN * (target.position - scene.ee.position), MAX_STEP_M)
     turn = _limited(_ROTATION_GAIN * rotvec_from_matrix(target.R @ scene.ee.R.T), MAX_TURN_RAD)
     return np.concatenate([shift, turn, [float(close)]]).astype(np.float32)
 

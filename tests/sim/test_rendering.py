@@ -133,6 +133,11 @@ def test_without_a_renderer_there_is_one_clear_line_and_physics_works(
     assert "egl" in second
 
 
+def test_an_environment_left_open_ends_in_silence() -> None:
+    result = run(DRAW)
+    assert (result.stdout, result.stderr) == ("physics works\n", "")
+
+
 def test_osmesa_takes_over_where_egl_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUJOCO_GL", "")
     monkeypatch.setattr(rendering, "_works", lambda backend: backend == "osmesa")
