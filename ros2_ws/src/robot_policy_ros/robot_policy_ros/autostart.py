@@ -5,6 +5,7 @@ import sys
 
 import rclpy
 from rclpy.logging import get_logger
+from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args, try_shutdown
 
 from robot_policy.core.errors import RobotPolicyError
@@ -19,7 +20,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("node", help="name of the lifecycle node, with its namespace")
     arguments = parser.parse_args(remove_ros_args(sys.argv)[1:])
-    rclpy.init(args=sys.argv)
+    # Python's own handler stays, so that Ctrl-C arrives here as KeyboardInterrupt.
+    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     caller = ServiceCaller(rclpy.create_node("autostart"))
     try:
         for label in ("configure", "activate"):
@@ -27,6 +29,8 @@ def main() -> int:
     except RobotPolicyError as error:
         get_logger("autostart").error(str(error))
         return 1
+    except KeyboardInterrupt:
+        return 130
     finally:
         caller.close()
         caller.node.destroy_node()

@@ -41,8 +41,15 @@ def node_main[N: Node](
         Exit status: 0 after a signal, 2 if the node refused its parameters or did not start.
     """
     rclpy.init(args=list(arguments or sys.argv), signal_handler_options=SignalHandlerOptions.NO)
-    stop = threading.Event()
-    previous = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+    stop, spinning = threading.Event(), threading.Event()
+
+    def on_signal(*_: object) -> None:
+        stop.set()
+        # Nothing moves yet, so that building the node may be cut short.
+        if not spinning.is_set():
+            raise KeyboardInterrupt
+
+    previous = {s: signal.signal(s, on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         node = make_node()
         executor = SingleThreadedExecutor()
@@ -50,10 +57,13 @@ def node_main[N: Node](
         try:
             if not start(node):
                 return 2
+            spinning.set()
             _spin(executor, stop)
         finally:
             node.destroy_node()
             executor.shutdown()
+    except KeyboardInterrupt:
+        return 0
     except RobotPolicyError as error:
         get_logger("robot_policy_ros").fatal(str(error))
         return 2
