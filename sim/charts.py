@@ -10,7 +10,7 @@ from markupsafe import Markup
 from sim.statistics import Interval
 
 _WIDTH, _HEIGHT = 480, 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 10, 12, 38
+_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 18, 12, 38
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Series:
 
 def interval_chart(rate: float, interval: Interval) -> Markup:
     """Draws a rate and its interval on an axis from 0 to 100 %."""
-    left, right, middle = 14, 14, 26
+    left, right, middle = 20, 24, 26
     span = _WIDTH - left - right
 
     def x(value: float) -> float:

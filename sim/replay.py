@@ -55,7 +55,7 @@ def record_videos(
     *,
     task: str,
     robot: str,
-    camera: str = "agentview",
+    camera: str = "sideview",
     size: int = 256,
     progress: Callable[[], None] | None = None,
 ) -> list[Video]:
@@ -66,7 +66,7 @@ def record_videos(
         folder: Where the files go.
         task: Name of the task.
         robot: Name of the robot.
-        camera: Camera of the twin that films.
+        camera: Camera of the twin that films; this one shows the whole arm.
         size: Height and width [px], even.
         progress: Called after every video.
 

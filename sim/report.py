@@ -49,6 +49,7 @@ def render_report(
         trim_blocks=True,
     )
     outcomes = _outcome_series(result)
+    wall_time = {"wall_time": f"{result.duration_s:.1f} s"}
     return environment.get_template("report.html.j2").render(
         result=result,
         percent=_percent,
@@ -60,7 +61,7 @@ def render_report(
         step_legend=[(series.label, series.style) for series in outcomes],
         latency_chart=_latency_chart(result),
         fact_tables=[
-            ("Settings", _facts(result.settings.to_json())),
+            ("Settings", _facts(result.settings.to_json() | wall_time)),
             ("Machine", _facts(result.machine)),
             ("Versions", _facts(result.versions)),
         ],
@@ -97,8 +98,8 @@ def _figures(result: EvaluationResult) -> list[dict[str, str]]:
         ("Policy call, median", _number(latency["p50"]), "ms"),
         ("Policy call, 99 %", _number(latency["p99"]), "ms"),
         ("Simulation", _number(result.env_steps_per_s), "steps/s"),
-        ("Wall time", _number(result.duration_s), "s"),
-        ("Safety filter", str(stops), f"stops, {limited} steps limited"),
+        ("Safety stops", str(stops), ""),
+        ("Steps limited", str(limited), ""),
     ]
     return [{"label": label, "value": value, "unit": unit} for label, value, unit in rows]
 
