@@ -1,0 +1,1 @@
+"""The robosuite twin, its scripted experts, and the evaluation harness."""

@@ -27,7 +27,7 @@ class DiffusionConfig:
     """Observations the policy looks at, T."""
     prediction_length: int = 16
     """Actions denoised together: T - 1 before now, the others (H) from now on."""
-    channels: tuple[int, ...] = (64, 128, 256)
+    channels: tuple[int, ...] = (64, 128)
     """Channels per level of the U-Net."""
     kernel: int = 5
     """Kernel size of its convolutions."""

@@ -1,5 +1,6 @@
 """Where curves go: TensorBoard, and Weights & Biases if it is installed and asked for."""
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,7 @@ class CurveLogger:
 
             self._writer = SummaryWriter(str(root / "tensorboard"))
         if wandb:
-            import wandb as weights_and_biases  # optional extra
-
-            self._run = weights_and_biases.init(
+            self._run = importlib.import_module("wandb").init(  # optional extra
                 project="robot-policy", dir=str(root), config=dict(config), resume="allow"
             )
 
