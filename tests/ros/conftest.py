@@ -67,7 +67,7 @@ def graph(domain: int) -> Iterator[Graph]:
 
 
 class LiftingPolicy:
-    """Moves up by 10 mm a step and closes the gripper; answers NaN or sleeps when told to."""
+    """Moves up by 10 mm a step, sideways in proportion to its height, and closes the gripper."""
 
     def __init__(self, *, environment_state: bool = False) -> None:
         robot = load_robot("panda_twin")
@@ -78,7 +78,6 @@ class LiftingPolicy:
             spec = TASKS["lift"].environment_state_spec
             self.spec = replace(self.spec, environment_state=spec)
         self.lift_m = 0.01
-        self.delay_s = 0.0
         self.windows: list[Windows] = []
 
     def reset(self) -> None:
@@ -88,8 +87,8 @@ class LiftingPolicy:
         self, windows: Windows, *, num_samples: int = 1, generator: Generators
     ) -> Candidates:
         self.windows.append(windows)
-        time.sleep(self.delay_s)
         actions = np.zeros((windows.batch_size, num_samples, 4, 7), np.float32)
+        actions[..., 1] = 0.05 * windows.state[:, -1, 10][:, None, None]
         actions[..., 2] = self.lift_m
         actions[..., 6] = 1.0
         return Candidates(actions)

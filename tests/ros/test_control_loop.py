@@ -281,24 +281,24 @@ def test_the_pacer_keeps_the_control_rate_at_any_rate_of_observations(rate_hz: i
 
 
 def test_a_command_is_executed_once_then_the_arm_holds() -> None:
-    command = ReceivedCommand(period_ns=PERIOD, periods=1)
+    command = ReceivedCommand(periods=1)
     command.reset(now_ns=0)
     assert not command.started
     command.put_gripper(1.0)
     command.put_motion(np.full(6, 0.01), stamp_ns=10 * MS)
     assert command.started
-    action, held = command.take(50 * MS)
+    action, held = command.take(50 * MS, period_ns=PERIOD)
     assert not held
     assert action == pytest.approx([0.01] * 6 + [1.0])
-    action, held = command.take(100 * MS)
+    action, held = command.take(100 * MS, period_ns=PERIOD)
     assert held
     assert action == pytest.approx([0.0] * 6 + [1.0])
 
 
 def test_old_commands_are_not_executed() -> None:
-    command = ReceivedCommand(period_ns=PERIOD, periods=1)
+    command = ReceivedCommand(periods=1)
     command.reset(now_ns=20 * MS)
     command.put_motion(np.full(6, 0.01), stamp_ns=10 * MS)
     assert not command.started
     command.put_motion(np.full(6, 0.01), stamp_ns=30 * MS)
-    assert command.take(30 * MS + 3 * PERIOD)[1]
+    assert command.take(30 * MS + 3 * PERIOD, period_ns=PERIOD)[1]

@@ -212,26 +212,20 @@ def test_a_missing_checkpoint_is_refused_by_the_real_loader(
     assert f"{path}: no such checkpoint" in capfd.readouterr().err
 
 
-def test_twin_and_policy_close_the_loop_over_topics_alone(
+def test_the_loop_over_topics_is_the_loop_in_process(
     graph: Any, arm: FakeArm, privileged_policy: Any
 ) -> None:
     from robot_policy_ros.episode import Episode
     from robot_policy_ros.twin_node import TwinNode
 
     arm.silent = True
-    policy = privileged_policy
-    overrides = [Parameter("seed", value=7), Parameter("max_episode_steps", value=12)]
-    twin = graph.add(TwinNode(parameter_overrides=overrides))
-    node = graph.add(
-        PolicyNode(
-            load=lambda _: policy,
-            parameter_overrides=[
-                Parameter("checkpoint", value="handwritten"),
-                Parameter("execute_steps", value=2),
-                Parameter("max_age_s", value=2.0),
-            ],
-        )
-    )
+    # Slower than real time, so that no command is late on a busy machine.
+    rate_hz = Parameter("rate_hz", value=5.0)
+    seed, steps = Parameter("seed", value=7), Parameter("max_episode_steps", value=10)
+    twin = graph.add(TwinNode(parameter_overrides=[rate_hz, seed, steps]))
+    settings = {"checkpoint": "handwritten", "execute_steps": 2, "max_age_s": 5.0}
+    overrides = [rate_hz, *(Parameter(k, value=v) for k, v in settings.items())]
+    node = graph.add(PolicyNode(load=lambda _: privileged_policy, parameter_overrides=overrides))
     episodes: list[Episode] = []
     arm.create_subscription(
         DiagnosticStatus,
@@ -243,11 +237,14 @@ def test_twin_and_policy_close_the_loop_over_topics_alone(
     node.trigger_configure()
     node.trigger_activate()
     graph.wait(lambda: episodes[-1].finished, timeout_s=20)
-    assert episodes[-1].step == 12
-    assert not episodes[-1].success
-    heights = [w.state[0, -1, 10] for w in policy.windows]
-    assert heights[-1] > heights[0] + 0.01, "the simulated arm rises"
     node.trigger_deactivate()
+    assert episodes[-1].step == 10
+    assert episodes[-1].held == 0
+    seen = [windows.state[0, -1] for windows in privileged_policy.windows[:5]]
+    expected = states_in_process(privileged_policy, seed=7, steps=10)
+    np.testing.assert_allclose(seen, expected, atol=1e-5)
+    assert seen[-1][10] > seen[0][10] + 0.01, "the simulated arm rises"
+
     twin.set_parameters([Parameter("seed", value=8)])
     future = arm.service("twin_node/reset")()
     graph.wait(future.done)
@@ -258,3 +255,19 @@ def test_twin_and_policy_close_the_loop_over_topics_alone(
     arm.create_subscription(JointState, "joint_states", joints.append, SENSOR)
     graph.wait(lambda: joints)
     assert joints[0].name[-1] == "panda_finger_joint1"
+
+
+def states_in_process(policy: Any, *, seed: int, steps: int) -> list[np.ndarray]:
+    """The states at which the same agent plans in the harness."""
+    from robot_policy.core.robot import load_robot
+    from robot_policy.runtime.agent import Agent, AgentConfig
+    from sim.registry import make_environment
+
+    agent = Agent(policy, load_robot("panda_twin"), config=AgentConfig(execute_steps=2))
+    environment = make_environment("lift")
+    agent.reset(seed=0)
+    observation = environment.reset(seed)
+    for _ in range(steps):
+        observation = environment.step(agent.act(observation).action).observation
+    environment.close()
+    return [windows.state[0, -1] for windows in policy.windows]

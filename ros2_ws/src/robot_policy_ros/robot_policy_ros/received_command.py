@@ -14,12 +14,10 @@ class ReceivedCommand:
     arm whose next command is late stands still for that period instead of moving twice as far.
 
     Args:
-        period_ns: Control period [ns].
         periods: Control periods that one command is executed for.
     """
 
-    def __init__(self, *, period_ns: int, periods: int) -> None:
-        self._stale_ns = round(_STALE_PERIODS * period_ns * max(1, periods))
+    def __init__(self, *, periods: int) -> None:
         self._periods = periods
         self.reset(now_ns=0)
 
@@ -44,9 +42,15 @@ class ReceivedCommand:
         """Takes a finger command, 0 open .. 1 closed; it stays until the next one."""
         self._gripper = fraction
 
-    def take(self, now_ns: int) -> tuple[NDArray[np.float32], bool]:
-        """Returns the action (7,) for this step, and whether it holds for want of a command."""
-        fresh = self._left > 0 and now_ns - self._stamp_ns <= self._stale_ns
+    def take(self, now_ns: int, *, period_ns: int) -> tuple[NDArray[np.float32], bool]:
+        """Returns the action (7,) for this step, and whether it holds for want of a command.
+
+        Args:
+            now_ns: Time of the step [ns].
+            period_ns: From the step before to this one [ns].
+        """
+        stale_ns = _STALE_PERIODS * self._periods * period_ns
+        fresh = self._left > 0 and now_ns - self._stamp_ns <= stale_ns
         self._left -= 1
         motion = self._delta if fresh else np.zeros(6)
         return np.append(motion, self._gripper).astype(np.float32), not fresh

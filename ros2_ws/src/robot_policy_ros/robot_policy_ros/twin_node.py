@@ -55,9 +55,7 @@ class TwinNode(Node):
         )
         self._max_steps = self._episode_limit(config)
         period_s = 1.0 / (config.rate_hz or robot.rate_hz)
-        self._command = ReceivedCommand(
-            period_ns=round(period_s * 1e9), periods=config.command_periods
-        )
+        self._command = ReceivedCommand(periods=config.command_periods)
         self._state = ArmState(self, robot, self._environment)
         self._episode_status = self.create_publisher(DiagnosticStatus, "~/episode", LATCHED)
         command = robot.command
@@ -67,7 +65,9 @@ class TwinNode(Node):
         )
         self.create_service(Trigger, "~/reset", self._on_reset)
         self._reset(config.seed)
-        self.create_timer(period_s, self._tick)
+        self._period_ns = round(period_s * 1e9)
+        self._ticked_ns = self._now_ns()
+        self._timer = self.create_timer(period_s, self._tick)
         self.get_logger().info(f"{config.task} on {robot.name} at {1.0 / period_s:g} Hz")
 
     def destroy_node(self) -> None:
@@ -98,12 +98,26 @@ class TwinNode(Node):
     def _tick(self) -> None:
         stamp_ns = self._now_ns()
         if self._command.started and not self._episode.finished:
-            action, held = self._command.take(stamp_ns)
+            period_ns = max(stamp_ns - self._ticked_ns, self._period_ns)
+            action, held = self._command.take(stamp_ns, period_ns=period_ns)
             step = self._environment.step(action)
             self._observation = step.observation
             self._episode.count(step, held=held)
             self._publish_episode()
         self._state.publish(self._observation, stamp_ns=stamp_ns)
+        self._keep_pace(stamp_ns)
+
+    def _keep_pace(self, stamp_ns: int) -> None:
+        """Lets simulated time slow down where the machine is too slow for real time.
+
+        A timer would make up for a late tick by a short period, and the policy, which has no
+        part in the delay, would be left without the time to answer.
+        """
+        late = stamp_ns - self._ticked_ns > 1.1 * self._period_ns
+        long = self._now_ns() - stamp_ns > 0.5 * self._period_ns
+        if late or long:
+            self._timer.reset()
+        self._ticked_ns = stamp_ns
 
     def _publish_episode(self) -> None:
         episode = self._episode
