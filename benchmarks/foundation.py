@@ -81,8 +81,8 @@ def collect_speed() -> Part:
                 "collect", "lift", "--output", folder / "set", "--episodes", "200",
                 "--workers", str(workers), "--json", folder / "collect.json",
             )  # fmt: skip
-            rates.append(read_json(folder / "collect.json")["episodes_per_s"])
-    row = {"what": "collection", "episodes_per_s": rates, "workers": [1, 2]}
+            rates.append(read_json(folder / "collect.json")["steps_per_s"])
+    row = {"what": "collection", "steps_per_s": rates, "workers": [1, 2]}
     return _speedup("collect_speed", "collect_speedup", rates, row)
 
 
