@@ -69,8 +69,7 @@ def merge_statistics(parts: Sequence[FeatureStatistics]) -> FeatureStatistics:
     """Statistics of the union of disjoint parts.
 
     Mean and standard deviation are exact (pooled variance). Quantiles cannot be merged exactly;
-    as in LeRobot they become an envelope, the lowest part's up to the median and the highest
-    part's above it.
+    as in LeRobot they become the parts' mean, weighted by their counts.
 
     Args:
         parts: At least one, all of the same feature.
@@ -88,9 +87,8 @@ def merge_statistics(parts: Sequence[FeatureStatistics]) -> FeatureStatistics:
         "std": np.sqrt(variance),
         "count": np.array([int(counts.sum())]),
     }
-    for name, level in QUANTILES.items():
-        envelope = np.min if level <= 0.5 else np.max
-        merged[name] = envelope([part[name] for part in parts], axis=0)
+    for name in QUANTILES:
+        merged[name] = (weights * np.stack([part[name] for part in parts])).sum(axis=0)
     return merged
 
 

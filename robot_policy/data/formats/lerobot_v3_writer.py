@@ -126,11 +126,13 @@ class LeRobotV3Writer:
                 ),
                 lambda path, frames=frames: write_video(path, frames, layout.rate_hz(self._spec)),
             )
-        self._commit_table(layout.DATA_PATH, _data_table(columns, self._schema))
+        place = layout.place(self.episodes)
+        table = _data_table(columns, self._schema)
+        self._commit(layout.DATA_PATH.format(**place), lambda path: pq.write_table(table, path))
         tasks = self._tasks if episode.task in self._tasks else [*self._tasks, episode.task]
         self._commit(layout.TASKS, lambda path: pq.write_table(task_table(tasks), path))
-        row = self._episode_row(episode, statistics)
-        self._commit_table(layout.EPISODES_PATH, pa.Table.from_pylist([row]))
+        row = pa.Table.from_pylist([self._episode_row(episode, statistics)])
+        self._commit(layout.EPISODES_PATH.format(**place), lambda path: _write_row(path, row))
         merged = _merge(self._statistics, statistics)
         write_json(self._root / layout.STATS, _to_lists(merged))
         counts = {"episodes": self.episodes + 1, "frames": self._frames + len(episode)}
@@ -184,10 +186,6 @@ class LeRobotV3Writer:
         for key, values in statistics.items():
             row |= {f"stats/{key}/{name}": value.tolist() for name, value in values.items()}
         return row
-
-    def _commit_table(self, template: str, table: pa.Table) -> None:
-        name = template.format(**layout.place(self.episodes))
-        self._commit(name, lambda path: pq.write_table(table, path))
 
     def _commit(self, name: str, write: Callable[[Path], None]) -> None:
         """Lets `write` write a file in the staging folder and moves it to its place."""
@@ -272,6 +270,11 @@ def _data_table(columns: Mapping[str, NDArray[Any]], schema: pa.Schema) -> pa.Ta
             values = pa.FixedSizeListArray.from_arrays(values, field.type.list_size)
         arrays.append(values.cast(field.type))
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _write_row(path: Path, row: pa.Table) -> None:
+    # A hundred columns of one row: parquet's own statistics and dictionaries would outweigh them.
+    pq.write_table(row, path, use_dictionary=False, write_statistics=False, store_schema=False)
 
 
 def _merge(
