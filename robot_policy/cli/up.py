@@ -125,7 +125,7 @@ def _run_episodes(config: UpConfig, spec: PolicySpec) -> "tuple[list[EpisodeOutc
             children.start(
                 module,
                 composition.node_command(sys.executable, module, parameters=parameters),
-                environment={**os.environ, **local, EXIT_WITH_PARENT: "1"},
+                environment={**os.environ, **local, EXIT_WITH_PARENT: str(os.getpid())},
             )
         os.environ.update(local)
         return _drive(config, children)

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("robosuite")
 
+from robot_policy.cli.main import main
 from robot_policy.core.observation import ACTION, ENVIRONMENT_STATE, STATE
 from robot_policy.core.robot import load_robot
 
@@ -67,21 +68,15 @@ def copy(checkpoint: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(checkpoint, tmp_path / "copy"))
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    words = [*PROGRAM, *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=120)
-
-
 def test_up_runs_episodes_over_ros_and_writes_what_eval_writes(
-    checkpoint: Path, tmp_path: Path
+    checkpoint: Path, domain: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from sim.result import EvaluationResult, Via
 
     file = tmp_path / "result.json"
-    options = ("--episodes", 2, "--seed", 5, "--max-steps", 15, "--json", file)
-    done = run("up", checkpoint, "--task", "lift", *options)
-    assert done.returncode == 0, done.stderr
-    assert "0/2 = 0.0%" in done.stdout
+    options = ("--episodes", "2", "--seed", "5", "--max-steps", "15", "--json", str(file))
+    assert main(["up", str(checkpoint), "--task", "lift", *options]) == 0
+    assert "0/2 = 0.0%" in capsys.readouterr().out
     result = EvaluationResult.load(file)
     assert result.via == Via.ROS2
     assert [(e.seed, e.steps, e.success) for e in result.episodes] == [
@@ -89,18 +84,19 @@ def test_up_runs_episodes_over_ros_and_writes_what_eval_writes(
         (6, 15, False),
     ]
     assert result.policy_ms["p50"] is not None
-    assert left_over(checkpoint) == []
+    assert children(os.getpid()) == []
 
 
-def test_up_says_what_the_node_could_not_load(copy: Path) -> None:
+def test_up_says_what_the_node_could_not_load(
+    copy: Path, domain: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    done = run("up", copy, "--task", "lift", "--episodes", 1)
-    assert done.returncode == 2
-    lines = done.stderr.strip().splitlines()
+    assert main(["up", str(copy), "--task", "lift"]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert "damaged or truncated" in lines[0]
-    assert left_over(copy) == []
+    assert children(os.getpid()) == []
 
 
 @pytest.mark.parametrize(
@@ -115,8 +111,6 @@ def test_up_says_what_the_node_could_not_load(copy: Path) -> None:
 def test_up_refuses_bad_input_before_it_starts_anything(
     checkpoint: Path, capsys: pytest.CaptureFixture[str], options: tuple[object, ...], line: str
 ) -> None:
-    from robot_policy.cli.main import main
-
     assert main(["up", str(checkpoint), *map(str, options)]) == 2
     errors = capsys.readouterr().err.strip().splitlines()
     assert len(errors) == 1
@@ -129,9 +123,22 @@ def test_ctrl_c_ends_up_and_its_nodes(checkpoint: Path) -> None:
     assert process.stderr is not None
     with process:
         assert any("policy_node]:" in line for line in process.stderr)
+        nodes = children(process.pid)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
-    assert left_over(checkpoint) == []
+    assert len(nodes) == 2
+    wait_until_gone(nodes)
+
+
+def test_nodes_do_not_outlive_an_up_that_was_killed(checkpoint: Path) -> None:
+    words = [*PROGRAM, "up", str(checkpoint), "--task", "lift"]
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
+        end = time.monotonic() + 60
+        while len(nodes := children(process.pid)) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        process.kill()
+    wait_until_gone(nodes)
 
 
 def test_serve_configures_and_activates_and_ends_with_ctrl_c(checkpoint: Path, domain: int) -> None:
@@ -144,23 +151,32 @@ def test_serve_configures_and_activates_and_ends_with_ctrl_c(checkpoint: Path, d
         assert process.wait(timeout=30) == 0
 
 
-def test_serve_refuses_what_is_no_checkpoint(tmp_path: Path, domain: int) -> None:
-    done = run("serve", tmp_path)
-    assert done.returncode == 2
-    lines = done.stderr.strip().splitlines()
+def test_serve_refuses_what_is_no_checkpoint(
+    tmp_path: Path, domain: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", str(tmp_path)]) == 2
+    lines = capfd.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert "not a checkpoint" in lines[0]
 
 
-def left_over(checkpoint: Path) -> list[str]:
-    """Command lines of processes that still use `checkpoint`."""
-    time.sleep(0.2)
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        if str(checkpoint) in command and folder.name != str(os.getpid()):
-            found.append(command.replace("\0", " "))
-    return found
+def children(pid: int) -> list[int]:
+    """Process numbers of the children of a process."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def wait_until_gone(pids: list[int]) -> None:
+    """Waits until none of these processes runs."""
+    end = time.monotonic() + 30
+    while any(runs(pid) for pid in pids):
+        assert time.monotonic() < end, "a node was left behind"
+        time.sleep(0.1)
+
+
+def runs(pid: int) -> bool:
+    try:
+        # The state follows the program's name, which is in brackets; Z is a zombie.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

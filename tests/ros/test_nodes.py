@@ -12,7 +12,7 @@ from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import CameraInfo, JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
@@ -255,6 +255,36 @@ def test_the_loop_over_topics_is_the_loop_in_process(
     arm.create_subscription(JointState, "joint_states", joints.append, SENSOR)
     graph.wait(lambda: joints)
     assert joints[0].name[-1] == "panda_finger_joint1"
+
+
+def test_the_policy_acts_on_the_twin_s_images(
+    graph: Any, arm: FakeArm, privileged_policy: Any
+) -> None:
+    from dataclasses import replace
+
+    from robot_policy.core.specs import image_spec
+    from robot_policy_ros.twin_node import TwinNode
+
+    arm.silent = True
+    policy = privileged_policy
+    policy.spec = replace(policy.spec, cameras={"wrist": image_spec(48, 64)})
+    settings = {"cameras": "wrist", "image_height": 48, "image_width": 64}
+    graph.add(TwinNode(parameter_overrides=[Parameter(k, value=v) for k, v in settings.items()]))
+    settings = {"checkpoint": "handwritten", "max_age_s": 5.0, "execute_steps": 1}
+    overrides = [Parameter(k, value=v) for k, v in settings.items()]
+    node = graph.add(PolicyNode(load=lambda _: policy, parameter_overrides=overrides))
+    infos: list[CameraInfo] = []
+    arm.create_subscription(CameraInfo, "wrist/camera_info", infos.append, SENSOR)
+    node.trigger_configure()
+    policy.windows.clear()
+    node.trigger_activate()
+    graph.wait(lambda: len(policy.windows) >= 3 and infos, timeout_s=20)
+    images = policy.windows[-1].images["wrist"][0]
+    assert images.shape == (2, 48, 64, 3)
+    assert images.std() > 5, "something is in the picture"
+    assert infos[0].header.frame_id == "wrist_optical_frame"
+    assert infos[0].k[0] > 0
+    assert (infos[0].height, infos[0].width) == (48, 64)
 
 
 def states_in_process(policy: Any, *, seed: int, steps: int) -> list[np.ndarray]:

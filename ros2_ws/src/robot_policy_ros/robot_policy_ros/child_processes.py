@@ -80,7 +80,9 @@ class ChildProcesses:
             child.reader.join(timeout=1.0)
             if status == _BAD_INPUT:
                 raise ConfigError(self.reason(name))
-            raise ChildDiedError(self.reason(name), where=f"{name} ended", got=f"status {status}")
+            raise ChildDiedError(
+                f"ended with status {status}", where=name, hint=f"last it said: {self.reason(name)}"
+            )
 
     def reason(self, name: str) -> str:
         """Returns the last error that a child logged, or else the last line it wrote."""

@@ -16,7 +16,7 @@ from rclpy.utilities import try_shutdown
 from robot_policy.core.errors import RobotPolicyError
 
 EXIT_WITH_PARENT = "ROBOT_POLICY_EXIT_WITH_PARENT"
-"""Environment variable; if set, the node ends when the process that started it is gone."""
+"""Environment variable with a process number; the node ends with that parent."""
 
 _SPIN_S = 0.2
 
@@ -75,9 +75,8 @@ def node_main[N: Node](
 
 
 def _spin(executor: SingleThreadedExecutor, stop: threading.Event) -> None:
-    parent = os.getppid()
-    orphan_ends = bool(os.environ.get(EXIT_WITH_PARENT))
+    parent = os.environ.get(EXIT_WITH_PARENT)
     while not stop.is_set():
         executor.spin_once(timeout_sec=_SPIN_S)
-        if orphan_ends and os.getppid() != parent:
+        if parent and os.getppid() != int(parent):
             return
