@@ -108,7 +108,9 @@ class EpisodeDriver:
 
     def _over(self) -> bool:
         finished = self._episode is not None and self._episode.finished
-        return finished or bool(self._status.get("fault"))
+        # While it is not active, it still shows the fault of the episode before.
+        active = self._status.get("active") == "true"
+        return finished or (active and bool(self._status["fault"]))
 
     def _outcome(self) -> EpisodeOutcome:
         episode = self._episode
