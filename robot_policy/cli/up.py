@@ -20,6 +20,7 @@ from robot_policy.core.specs import PolicySpec, check_runs_on
 if TYPE_CHECKING:
     from robot_policy_ros.child_processes import ChildProcesses
     from robot_policy_ros.episode_driver import EpisodeOutcome
+    from sim.result import EpisodeResult
 
 _HIGHEST_DOMAIN = 101
 """Domains above use ports that the system hands out to others."""
@@ -197,24 +198,12 @@ def _report(config: UpConfig, outcomes: "list[EpisodeOutcome]", *, duration_s: f
     from robot_policy.cli.eval import _show as show_result
     from sim.provenance import machine, versions
     from sim.registry import TASKS
-    from sim.result import EpisodeResult, EvaluationResult, Settings, Via
+    from sim.result import EvaluationResult, Settings, Via
 
-    episodes = tuple(
-        EpisodeResult(
-            seed=outcome.seed,
-            success=outcome.success,
-            steps=outcome.steps,
-            return_=outcome.return_,
-            stop=(outcome.fault,) if outcome.fault else (),
-            limited_steps=outcome.limited,
-            policy_ms=outcome.planning_ms,
-        )
-        for outcome in outcomes
-    )
     result = EvaluationResult(
         task=config.task,
         checkpoint=str(config.checkpoint),
-        episodes=episodes,
+        episodes=tuple(map(_episode_result, outcomes)),
         duration_s=duration_s,
         settings=Settings(
             execute_steps=config.execute_steps,
@@ -229,11 +218,25 @@ def _report(config: UpConfig, outcomes: "list[EpisodeOutcome]", *, duration_s: f
     )
     if config.json is not None:
         result.save(config.json)
+    show_result(result, None)
     held = sum(outcome.held for outcome in outcomes)
     steps = sum(outcome.steps for outcome in outcomes)
-    show_result(result, None)
     if held:
         print(f"the arm held in {held} of {steps} steps, because the command was late")
+
+
+def _episode_result(outcome: "EpisodeOutcome") -> "EpisodeResult":
+    from sim.result import EpisodeResult
+
+    return EpisodeResult(
+        seed=outcome.seed,
+        success=outcome.success,
+        steps=outcome.steps,
+        return_=outcome.return_,
+        stop=(outcome.fault,) if outcome.fault else (),
+        limited_steps=outcome.limited,
+        policy_ms=outcome.planning_ms,
+    )
 
 
 def _command(config: UpConfig) -> str:

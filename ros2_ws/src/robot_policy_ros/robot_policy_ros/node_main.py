@@ -3,8 +3,8 @@
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -41,27 +41,9 @@ def node_main[N: Node](
         Exit status: 0 after a signal, 2 if the node refused its parameters or did not start.
     """
     rclpy.init(args=list(arguments or sys.argv), signal_handler_options=SignalHandlerOptions.NO)
-    stop, spinning = threading.Event(), threading.Event()
-
-    def on_signal(*_: object) -> None:
-        stop.set()
-        # Nothing moves yet, so that building the node may be cut short.
-        if not spinning.is_set():
-            raise KeyboardInterrupt
-
-    previous = {s: signal.signal(s, on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        node = make_node()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        try:
-            if not start(node):
-                return 2
-            spinning.set()
-            _spin(executor, stop)
-        finally:
-            node.destroy_node()
-            executor.shutdown()
+        with _Stop() as stop:
+            return _run(make_node, start, stop)
     except KeyboardInterrupt:
         return 0
     except RobotPolicyError as error:
@@ -69,14 +51,44 @@ def node_main[N: Node](
         return 2
     finally:
         try_shutdown()
-        for number, handler in previous.items():
+
+
+class _Stop:
+    """Handles SIGINT and SIGTERM: interrupts before the node spins, asks it to end afterwards."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.spinning = False
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
-    return 0
+
+    def _handle(self, *_: object) -> None:
+        self.asked = True
+        # Nothing moves yet, so that building the node may be cut short.
+        if not self.spinning:
+            raise KeyboardInterrupt
 
 
-def _spin(executor: SingleThreadedExecutor, stop: threading.Event) -> None:
+def _run[N: Node](make_node: Callable[[], N], start: Callable[[N], bool], stop: _Stop) -> int:
+    node = make_node()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
     parent = os.environ.get(EXIT_WITH_PARENT)
-    while not stop.is_set():
-        executor.spin_once(timeout_sec=_SPIN_S)
-        if parent and os.getppid() != int(parent):
-            return
+    try:
+        if not start(node):
+            return 2
+        stop.spinning = True
+        while not stop.asked and (not parent or os.getppid() == int(parent)):
+            executor.spin_once(timeout_sec=_SPIN_S)
+        return 0
+    finally:
+        node.destroy_node()
+        executor.shutdown()
