@@ -1,6 +1,5 @@
 """Evaluates a policy over seeds: workers step environments, one process batches the policy."""
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,8 +16,6 @@ from sim.remote_policy import RemotePolicy, SampleRequest, answer_batch
 from sim.result import EpisodeResult, EvaluationResult, Settings, Via
 from sim.workers import Ready, WorkerPool
 
-logger = logging.getLogger(__name__)
-
 FIRST_SEED = 100_000
 """Evaluation starts here by default; collection starts at 0, so no start is seen in training."""
 
@@ -31,6 +28,9 @@ class EvaluationConfig:
         execute_steps: Ta, actions of a chunk executed before planning again.
         num_samples: N, candidates drawn per plan.
         workers: Processes that step environments; 0 steps them in this process.
+        max_batch: Requests that one call of the policy answers at most; None takes all that
+            wait. The last bits of what a network answers depend on the size of its batch, and
+            contact magnifies them, so only with 1 does a repeated evaluation repeat every step.
         max_steps: Actions after which an episode counts as failed; None takes the task's limit.
         device: Where the policy runs, for the record.
         checkpoint: Path or name of the policy, for the record.
@@ -40,6 +40,7 @@ class EvaluationConfig:
     execute_steps: int = 8
     num_samples: int = 1
     workers: int = 2
+    max_batch: int | None = 1
     max_steps: int | None = None
     device: str = "cpu"
     checkpoint: str = ""
@@ -57,7 +58,7 @@ def evaluate(
     """Runs one episode per seed.
 
     The start and the random draws of an episode come from its seed alone, so its outcome does
-    not depend on which worker runs it or what runs beside it.
+    not depend on which worker runs it, nor on what runs beside it as long as `max_batch` is 1.
 
     Args:
         policy: Must keep nothing between calls, because it serves all episodes at once.
@@ -84,8 +85,11 @@ def evaluate(
         config.max_steps,
     )
     report = progress or (lambda _: None)
-    run = _run_here if config.workers == 0 else _run_in_workers
-    outcome = run(policy, job, seeds, config.workers, report)
+    if config.workers == 0:
+        outcome = _run_here(policy, job, seeds, report)
+    else:
+        with WorkerPool(job, min(config.workers, len(seeds))) as pool:
+            outcome = _Dispatcher(policy, pool, seeds, config.max_batch, report).run()
     return EvaluationResult(
         task=task,
         checkpoint=config.checkpoint,
@@ -96,6 +100,7 @@ def evaluate(
             num_samples=config.num_samples,
             max_steps=outcome.max_steps,
             workers=config.workers,
+            max_batch=config.max_batch,
             device=config.device,
         ),
         via=Via.IN_PROCESS,
@@ -115,20 +120,15 @@ class _Outcome:
 def _check(config: EvaluationConfig, seeds: Sequence[int]) -> None:
     if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
         raise ConfigError("need distinct seeds from 0", where="seeds", got=f"{len(seeds)} seeds")
-    for label, least in (("num_samples", 1), ("workers", 0)):
+    for label, least in (("num_samples", 1), ("workers", 0), ("max_batch", 1)):
         value = getattr(config, label)
-        if value < least:
+        if value is not None and value < least:
             raise ConfigError("too small", where=label, expected=f">= {least}", got=value)
 
 
 def _run_here(
-    policy: Policy,
-    job: Job,
-    seeds: Sequence[int],
-    workers: int,
-    report: Callable[[Rollout], None],
+    policy: Policy, job: Job, seeds: Sequence[int], report: Callable[[Rollout], None]
 ) -> _Outcome:
-    del workers  # none
     runner = EpisodeRunner(
         job, RemotePolicy(job.spec, lambda request: answer_batch(policy, [request])[0])
     )
@@ -144,17 +144,6 @@ def _run_here(
         runner.close()
 
 
-def _run_in_workers(
-    policy: Policy,
-    job: Job,
-    seeds: Sequence[int],
-    workers: int,
-    report: Callable[[Rollout], None],
-) -> _Outcome:
-    with WorkerPool(job, min(workers, len(seeds))) as pool:
-        return _Dispatcher(policy, pool, seeds, report).run()
-
-
 class _Dispatcher:
     """Hands out seeds and answers requests, as many at once as are waiting."""
 
@@ -163,12 +152,14 @@ class _Dispatcher:
         policy: Policy,
         pool: WorkerPool,
         seeds: Sequence[int],
+        max_batch: int | None,
         report: Callable[[Rollout], None],
     ) -> None:
         self._policy = policy
         self._pool = pool
         self._waiting = deque(seeds)
         self._wanted = len(seeds)
+        self._max_batch = max_batch
         self._report = report
         self._requests: dict[Connection, SampleRequest] = {}
         self._episodes: dict[int, EpisodeResult] = {}
@@ -177,7 +168,8 @@ class _Dispatcher:
 
     def run(self) -> _Outcome:
         while len(self._episodes) < self._wanted:
-            self._take(timeout_s=None)
+            if not self._requests:
+                self._take(timeout_s=None)
             # Whatever arrived while the policy was busy shares the next batch.
             while self._requests and self._take(timeout_s=0):
                 pass
@@ -202,7 +194,7 @@ class _Dispatcher:
         return bool(messages)
 
     def _answer(self) -> None:
-        if self._requests:
-            answers = answer_batch(self._policy, list(self._requests.values()))
-            self._pool.answer(list(self._requests), answers)
-            self._requests.clear()
+        asking = list(self._requests)[: self._max_batch]
+        if asking:
+            requests = [self._requests.pop(connection) for connection in asking]
+            self._pool.answer(asking, answer_batch(self._policy, requests))

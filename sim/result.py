@@ -77,6 +77,7 @@ class Settings:
         num_samples: N, candidates drawn per plan.
         max_steps: Actions after which an episode counts as failed.
         workers: Processes that stepped environments, 0 for none besides the policy's.
+        max_batch: Requests answered by one call of the policy at most, None for all that waited.
         device: Where the policy ran.
     """
 
@@ -84,6 +85,7 @@ class Settings:
     num_samples: int
     max_steps: int
     workers: int = 0
+    max_batch: int | None = 1
     device: str = "cpu"
 
     def to_json(self) -> dict[str, Any]:

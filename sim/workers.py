@@ -55,7 +55,7 @@ class WorkerPool:
         context = multiprocessing.get_context("spawn")
         self._workers: dict[Connection, BaseProcess] = {}
         self._seeds: dict[Connection, int] = {}
-        with _one_thread_each():
+        with _one_thread_each(), _deaf_to_ctrl_c():
             for index in range(count):
                 ours, theirs = context.Pipe()
                 process = context.Process(
@@ -131,6 +131,19 @@ class WorkerPool:
 
 
 @contextmanager
+def _deaf_to_ctrl_c() -> Generator[None]:
+    """Starts processes that never see SIGINT, which a terminal sends to the whole group.
+
+    The parent gets its own when the block ends, and ends its workers.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _one_thread_each() -> Generator[None]:
     """Limits numerical libraries in processes started in the block; the workers share cores."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -147,9 +160,6 @@ def _one_thread_each() -> Generator[None]:
 
 
 def _work(connection: Connection, job: Job) -> None:
-    # Ctrl-C reaches the whole group; the parent ends its workers itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
     def exchange(request: SampleRequest) -> SampleAnswer:
         connection.send(request)
         return connection.recv()

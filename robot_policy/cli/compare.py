@@ -68,16 +68,22 @@ def _show(comparison: "Comparison") -> None:
         f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}; "
         f"exact McNemar p = {comparison.mcnemar_p:.3g}",
         highlight=False,
+        soft_wrap=True,
     )
     console.print(
         f"solved by both {outcomes.both}, only first {outcomes.only_first}, "
         f"only second {outcomes.only_second}, neither {outcomes.neither}",
         highlight=False,
+        soft_wrap=True,
     )
     if comparison.seeds_left_out:
-        console.print(f"left out: {comparison.seeds_left_out} seeds that only one has")
+        console.print(
+            f"left out: {comparison.seeds_left_out} seeds that only one has", soft_wrap=True
+        )
     for name, (first, second) in comparison.differing_settings.items():
-        console.print(f"note: {name} differs, {first} and {second}", highlight=False)
+        console.print(
+            f"note: {name} differs, {first} and {second}", highlight=False, soft_wrap=True
+        )
 
 
 def _range(interval: "Interval") -> str:

@@ -36,6 +36,10 @@ class EvalConfig:
     """First seed; the default is far from the seeds that `collect` uses."""
     workers: int = 2
     """Processes that step environments; 0 steps them in this process."""
+    batch: int | None = None
+    """Requests that one call of the policy answers at most. By default 1 on a CPU, where a few
+    at once take as long as one by one and a repeated evaluation repeats every step; on a GPU all
+    that wait."""
     execute_steps: int = 8
     """Actions of a chunk executed before planning again."""
     num_samples: int = 1
@@ -57,10 +61,12 @@ def run(config: EvalConfig) -> int:
     if config.task not in TASKS:
         raise UnknownNameError.of("task", config.task, TASKS)
     _check(config)
-    from robot_policy.checkpoint import load_policy  # seconds of torch, after the checks
+    from robot_policy.checkpoint import load_policy, resolve_device  # seconds of torch
 
-    policy = load_policy(config.checkpoint, device=config.device)
-    result, rollouts = _evaluate(policy, config)
+    device = resolve_device(config.device).type
+    policy = load_policy(config.checkpoint, device=device)
+    with _one_thread():
+        result, rollouts = _evaluate(policy, config, device)
     report = None
     if config.json is not None:
         result.save(config.json)
@@ -71,16 +77,32 @@ def run(config: EvalConfig) -> int:
     return 0
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    import torch
+
+    # The simulators need the other cores, and threads that wait for each other there are slower
+    # than one.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _check(config: EvalConfig) -> None:
     if config.output is not None:
         require_new_folder(config.output)
-    for name, least in (("episodes", 1), ("seed", 0), ("videos", 0)):
+    for name, least in (("episodes", 1), ("seed", 0), ("videos", 0), ("batch", 1)):
         value = getattr(config, name)
-        if value < least:
+        if value is not None and value < least:
             raise ConfigError("too small", where=f"--{name}", expected=f">= {least}", got=value)
 
 
-def _evaluate(policy: "Policy", config: EvalConfig) -> "tuple[EvaluationResult, list[Rollout]]":
+def _evaluate(
+    policy: "Policy", config: EvalConfig, device: str
+) -> "tuple[EvaluationResult, list[Rollout]]":
     from sim.evaluate import EvaluationConfig, evaluate
 
     rollouts: list[Rollout] = []
@@ -102,8 +124,9 @@ def _evaluate(policy: "Policy", config: EvalConfig) -> "tuple[EvaluationResult, 
                 execute_steps=config.execute_steps,
                 num_samples=config.num_samples,
                 workers=config.workers,
+                max_batch=config.batch or (1 if device == "cpu" else None),
                 max_steps=config.max_steps,
-                device=config.device,
+                device=device,
                 checkpoint=str(config.checkpoint),
                 command=_command(config),
             ),
@@ -135,7 +158,7 @@ def _write_report(
                 robot=robot,
                 progress=lambda: advance(""),
             )
-    except SimulationError as error:
+    except (SimulationError, ConfigError) as error:
         # The figures stand without pictures; a machine without rendering still evaluates.
         note = f"No videos: {error}"
         print(note, file=sys.stderr)
@@ -173,8 +196,9 @@ def _command(config: EvalConfig) -> str:
     words = ["robot-policy", "eval", str(config.checkpoint), "--task", config.task]
     for name in ("episodes", "seed", "workers", "execute_steps", "num_samples"):
         words += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
-    if config.max_steps is not None:
-        words += ["--max-steps", str(config.max_steps)]
+    for name in ("max_steps", "batch"):
+        if getattr(config, name) is not None:
+            words += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
     return shlex.join([*words, "--device", config.device])
 
 

@@ -84,7 +84,7 @@ def with_workers() -> tuple[EvaluationResult, list[Rollout], ShakyExpert]:
         policy,
         task="lift",
         seeds=SEEDS,
-        config=replace(CONFIG, workers=2),
+        config=replace(CONFIG, workers=2, max_batch=None),
         progress=rollouts.append,
     )
     return result, rollouts, policy
@@ -213,6 +213,7 @@ def test_what_a_worker_refuses_comes_back_as_the_same_error() -> None:
         ({"max_steps": 0}, "max_steps"),
         ({"num_samples": 0}, "num_samples"),
         ({"workers": -1}, "workers"),
+        ({"max_batch": 0}, "max_batch"),
     ],
 )
 def test_settings_out_of_range_are_named(changes: dict[str, int], words: str) -> None:
