@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
+from robot_policy.cli.evaluation_summary import show_result
+from robot_policy.cli.progress import progress_bar
 from robot_policy.core.errors import ConfigError, SimulationError, UnknownNameError
 from robot_policy.core.files import require_new_folder
 
@@ -73,7 +75,7 @@ def run(config: EvalConfig) -> int:
     if config.output is not None:
         result.save(config.output / "result.json")
         report = _write_report(config, config.output, result, rollouts, robot=policy.spec.robot)
-    _show(result, report)
+    show_result(result, report=report)
     return 0
 
 
@@ -108,7 +110,7 @@ def _evaluate(
     rollouts: list[Rollout] = []
     solved = 0
 
-    with _progress(f"evaluating {config.task}", config.episodes) as advance:
+    with progress_bar(f"evaluating {config.task}", config.episodes) as advance:
 
         def ended(rollout: "Rollout") -> None:
             nonlocal solved
@@ -150,7 +152,7 @@ def _write_report(
     videos: list[Video] = []
     note = ""
     try:
-        with _progress("filming", len(chosen)) as advance:
+        with progress_bar("filming", len(chosen)) as advance:
             videos = record_videos(
                 chosen,
                 output / "videos",
@@ -170,28 +172,6 @@ def _write_report(
     return path
 
 
-@contextmanager
-def _progress(description: str, total: int) -> Iterator[Callable[[str], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as TimeRemaining
-
-    console = Console(stderr=True)
-    if not console.is_terminal or total == 0:
-        yield lambda _: None
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemaining(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(description, total=total, note="")
-        yield lambda note: bar.update(task, advance=1, note=note)
-
-
 def _command(config: EvalConfig) -> str:
     words = ["robot-policy", "eval", str(config.checkpoint), "--task", config.task]
     for name in ("episodes", "seed", "workers", "execute_steps", "num_samples"):
@@ -200,33 +180,3 @@ def _command(config: EvalConfig) -> str:
         if getattr(config, name) is not None:
             words += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
     return shlex.join([*words, "--device", config.device])
-
-
-def _show(result: "EvaluationResult", report: Path | None) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    low, high = result.ci95
-    latency = result.policy_ms
-    stops = sum(bool(episode.stop) for episode in result.episodes)
-    rows = [
-        ("task", result.task),
-        ("checkpoint", result.checkpoint),
-        ("solved", f"{result.successes}/{len(result.episodes)} = {result.success_rate:.1%}"),
-        ("95 % interval", f"{low:.1%} to {high:.1%} (Wilson)"),
-        ("policy call", f"p50 {latency['p50']} ms, p99 {latency['p99']} ms"),
-        ("simulation", f"{result.env_steps_per_s:.0f} steps/s, {result.duration_s:.1f} s in all"),
-    ]
-    if stops:
-        rows.append(("safety stops", f"{stops} episodes"))
-    if report is not None:
-        rows.append(("report", str(report)))
-    table = Table(box=box.SIMPLE, show_header=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        # Text, not str: a path may hold what rich takes for markup.
-        table.add_row(name, Text(value))
-    Console().print(table)

@@ -166,7 +166,7 @@ def _drive(config: UpConfig, children: "ChildProcesses") -> "tuple[list[EpisodeO
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
-    from robot_policy.cli.eval import _progress as progress_bar
+    from robot_policy.cli.progress import progress_bar
     from robot_policy_ros.composition import POLICY_NODE, TWIN_NODE, node_name
     from robot_policy_ros.episode_driver import EpisodeDriver
     from robot_policy_ros.lifecycle_client import NodeRefusedError, ServiceCaller
@@ -195,7 +195,7 @@ def _drive(config: UpConfig, children: "ChildProcesses") -> "tuple[list[EpisodeO
 
 
 def _report(config: UpConfig, outcomes: "list[EpisodeOutcome]", *, duration_s: float) -> None:
-    from robot_policy.cli.eval import _show as show_result
+    from robot_policy.cli.evaluation_summary import show_result
     from sim.provenance import machine, versions
     from sim.registry import TASKS
     from sim.result import EvaluationResult, Settings, Via
@@ -218,7 +218,7 @@ def _report(config: UpConfig, outcomes: "list[EpisodeOutcome]", *, duration_s: f
     )
     if config.json is not None:
         result.save(config.json)
-    show_result(result, None)
+    show_result(result)
     held = sum(outcome.held for outcome in outcomes)
     steps = sum(outcome.steps for outcome in outcomes)
     if held:
