@@ -151,11 +151,16 @@ class PolicyNode(LifecycleNode):
         )
         watchdog = self.create_timer(1.0 / rate_hz, loop.watch)
         subscriptions = Subscriptions(self, robot, spec=spec, inputs=inputs, arrived=loop.notify)
-        self.get_logger().info(
-            f"{config.checkpoint} on {robot.name} at {rate_hz:g} Hz, a plan takes "
-            f"{planning_ms:.0f} ms"
-        )
+        self._log_readiness(f"{config.checkpoint} on {robot.name}", rate_hz, planning_ms)
         return _Configured(inputs, loop, subscriptions, commands, watchdog)
+
+    def _log_readiness(self, what: str, rate_hz: float, planning_ms: float) -> None:
+        logger = self.get_logger()
+        logger.info(f"{what} at {rate_hz:g} Hz, a plan takes {planning_ms:.0f} ms")
+        if planning_ms > 1e3 / rate_hz:
+            logger.warning(
+                "a plan takes longer than a control period: the arm waits once per chunk"
+            )
 
     def _start_episode(self, parts: _Configured) -> None:
         # Both may change from episode to episode.
