@@ -8,7 +8,7 @@ import numpy as np
 
 from robot_policy.core.errors import SpecError
 from robot_policy.core.observation import Candidates, Windows
-from robot_policy.core.policy import Generators, Policy
+from robot_policy.core.policy import Generators, Policy, per_row
 from robot_policy.core.specs import PolicySpec
 
 
@@ -19,13 +19,13 @@ class SampleRequest:
     Attributes:
         windows: With B = 1.
         num_samples: N.
-        seed: Of the generator that this row draws from, so that its answer does not depend on
-            the other rows of the batch it lands in.
+        generator: What this row draws from, so that its answer does not depend on the other rows
+            of the batch it lands in.
     """
 
     windows: Windows
     num_samples: int
-    seed: int
+    generator: np.random.Generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +64,15 @@ class RemotePolicy:
     def sample(
         self, windows: Windows, *, num_samples: int = 1, generator: Generators
     ) -> Candidates:
-        """Draws one seed from `generator` and asks for (1, N, H, A) actions.
+        """Asks for (1, N, H, A) actions, drawn as they are where the policy is asked directly.
 
         Raises:
             SpecError: If `windows` holds more than one robot.
         """
         if windows.batch_size != 1:
             raise SpecError("one robot at a time", where="windows", got=windows.batch_size)
-        if not isinstance(generator, np.random.Generator):
-            generator = generator[0]
-        seed = int(generator.integers(2**63))
-        answer = self._exchange(SampleRequest(windows, num_samples, seed))
+        row = per_row(generator, 1)[0]
+        answer = self._exchange(SampleRequest(windows, num_samples, row))
         self.duration_ns = answer.duration_ns
         return answer.candidates
 
@@ -82,7 +80,7 @@ class RemotePolicy:
 def answer_batch(policy: Policy, requests: Sequence[SampleRequest]) -> list[SampleAnswer]:
     """Asks `policy` once for all `requests`, which must agree in N."""
     windows = Windows.concatenate([request.windows for request in requests])
-    generators = [np.random.default_rng(request.seed) for request in requests]
+    generators = [request.generator for request in requests]
     start_ns = time.monotonic_ns()
     candidates = policy.sample(windows, num_samples=requests[0].num_samples, generator=generators)
     duration_ns = time.monotonic_ns() - start_ns

@@ -1,7 +1,6 @@
 """Processes that step environments and ask their parent for actions."""
 
 import multiprocessing
-import os
 import signal
 import traceback
 from collections.abc import Generator, Sequence
@@ -14,6 +13,7 @@ from typing import Self
 from robot_policy.core.errors import RobotPolicyError, SimulationError
 from sim.episode_runner import EpisodeRunner, Job, Rollout
 from sim.remote_policy import RemotePolicy, SampleAnswer, SampleRequest
+from sim.threads import one_thread_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class WorkerPool:
         context = multiprocessing.get_context("spawn")
         self._workers: dict[Connection, BaseProcess] = {}
         self._seeds: dict[Connection, int] = {}
-        with _one_thread_each(), _deaf_to_ctrl_c():
+        with one_thread_each(), _deaf_to_ctrl_c():
             for index in range(count):
                 ours, theirs = context.Pipe()
                 process = context.Process(
@@ -141,22 +141,6 @@ def _deaf_to_ctrl_c() -> Generator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _one_thread_each() -> Generator[None]:
-    """Limits numerical libraries in processes started in the block; the workers share cores."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _work(connection: Connection, job: Job) -> None:

@@ -241,7 +241,7 @@ def test_leaving_a_pool_early_ends_its_workers() -> None:
     assert not any(child.is_alive() for child in children)
 
 
-def test_the_policy_of_a_worker_asks_for_one_robot_with_one_seed() -> None:
+def test_the_policy_of_a_worker_asks_for_one_robot_and_repeats_its_answer() -> None:
     asked: list[SampleRequest] = []
 
     def exchange(request: SampleRequest) -> SampleAnswer:
@@ -251,9 +251,11 @@ def test_the_policy_of_a_worker_asks_for_one_robot_with_one_seed() -> None:
     policy = RemotePolicy(SPEC, exchange)
     window = a_window()
     first = policy.sample(window, num_samples=3, generator=np.random.default_rng(5))
-    again = policy.sample(window, num_samples=3, generator=[np.random.default_rng(5)])
-    assert asked[0].seed == asked[1].seed
+    again = policy.sample(window, num_samples=3, generator=np.random.default_rng(5))
+    direct = ShakyExpert().sample(window, num_samples=3, generator=np.random.default_rng(5))
+    assert len(asked) == 2
     np.testing.assert_array_equal(first.actions, again.actions)
+    np.testing.assert_array_equal(first.actions, direct.actions)
     assert first.actions.shape == (1, 3, 4, 7)
     assert policy.duration_ns > 0
     with pytest.raises(SpecError, match="one robot at a time"):
@@ -261,10 +263,12 @@ def test_the_policy_of_a_worker_asks_for_one_robot_with_one_seed() -> None:
 
 
 def test_a_row_answers_alike_alone_and_in_a_batch() -> None:
-    requests = [SampleRequest(a_window(), 2, seed) for seed in (1, 2, 3)]
-    together = answer_batch(ShakyExpert(), requests)
-    for request, answer in zip(requests, together, strict=True):
-        alone = answer_batch(ShakyExpert(), [request])[0]
+    def request(seed: int) -> SampleRequest:
+        return SampleRequest(a_window(), 2, np.random.default_rng(seed))
+
+    together = answer_batch(ShakyExpert(), [request(seed) for seed in (1, 2, 3)])
+    for seed, answer in zip((1, 2, 3), together, strict=True):
+        alone = answer_batch(ShakyExpert(), [request(seed)])[0]
         np.testing.assert_array_equal(answer.candidates.actions, alone.candidates.actions)
 
 
