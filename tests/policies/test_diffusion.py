@@ -16,7 +16,7 @@ SOURCE = load_robot("panda_twin").spec()
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"prediction_length": 15}, "multiple of 4"),
+        ({"prediction_length": 15}, "multiple of 2"),
         ({"history": 20}, "at least the history"),
         ({"sample_steps": 101}, r"1 \.\. 100"),
         ({"groups": 7}, "groups must divide"),

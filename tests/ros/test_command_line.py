@@ -73,6 +73,7 @@ def test_up_runs_episodes_over_ros_and_writes_what_eval_writes(
 ) -> None:
     from sim.result import EvaluationResult, Via
 
+    before = set(children(os.getpid()))
     file = tmp_path / "result.json"
     options = ("--episodes", "2", "--seed", "5", "--max-steps", "15", "--json", str(file))
     assert main(["up", str(checkpoint), "--task", "lift", *options]) == 0
@@ -84,19 +85,20 @@ def test_up_runs_episodes_over_ros_and_writes_what_eval_writes(
         (6, 15, False),
     ]
     assert result.policy_ms["p50"] is not None
-    assert children(os.getpid()) == []
+    assert set(children(os.getpid())) <= before
 
 
 def test_up_says_what_the_node_could_not_load(
     copy: Path, domain: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    before = set(children(os.getpid()))
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     assert main(["up", str(copy), "--task", "lift"]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert "damaged or truncated" in lines[0]
-    assert children(os.getpid()) == []
+    assert set(children(os.getpid())) <= before
 
 
 @pytest.mark.parametrize(
