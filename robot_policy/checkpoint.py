@@ -80,8 +80,8 @@ def load_policy(path: str | Path, *, device: str = "cpu") -> Policy:
     folder = find_policy(Path(path))
     config = _read(folder / "config.json")
     _check_version(config, folder)
-    statistics = statistics_from_json(_read(folder / "stats.json"))
-    spec = _parse(folder / "spec.json", PolicySpec.from_json)
+    statistics = load_statistics(folder)
+    spec = load_spec(folder)
     policy_class: type[PolicyModule] = POLICIES[config["policy"]]
     try:
         hyper_parameters = parse_config(policy_class.config_type, config["hyper_parameters"])
@@ -91,6 +91,24 @@ def load_policy(path: str | Path, *, device: str = "cpu") -> Policy:
         raise CheckpointError("a wrong entry", where=folder / "config.json", got=error) from error
     _load_weights(module, folder / "model.safetensors")
     return TorchPolicy(module, pipeline, device=resolve_device(device))
+
+
+def load_spec(path: Path) -> PolicySpec:
+    """Reads only the spec of a checkpoint.
+
+    Raises:
+        CheckpointError: If there is no checkpoint at `path`, or its spec is damaged.
+    """
+    return _parse(find_policy(path) / "spec.json", PolicySpec.from_json)
+
+
+def load_statistics(path: Path) -> Statistics:
+    """Reads only the statistics of a checkpoint.
+
+    Raises:
+        CheckpointError: If there is no checkpoint at `path`, or its statistics are damaged.
+    """
+    return _parse(find_policy(path) / "stats.json", statistics_from_json)
 
 
 def find_policy(path: Path) -> Path:

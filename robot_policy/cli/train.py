@@ -80,12 +80,21 @@ def _take_preset(arguments: list[str]) -> tuple[str, list[str]]:
 
 
 def run(command: TrainCommand) -> int:
-    """Trains and prints where the checkpoint is."""
+    """Trains and prints where the checkpoint is.
+
+    Returns:
+        0, or 130 after Ctrl-C, which leaves a checkpoint to resume from.
+    """
     from robot_policy.training.loop import Trainer  # seconds of torch, not for --help
 
     config = command.config
     trainer = Trainer(command.policy, config)
-    result = trainer.run()
+    try:
+        result = trainer.run()
+    except KeyboardInterrupt:
+        last = trainer.folder.last_checkpoint()
+        print(f"stopped; checkpoint: {last}; --resume goes on", file=sys.stderr)
+        return 130
     validation = (
         "" if result.validation_loss is None else f", validation {result.validation_loss:.4f}"
     )

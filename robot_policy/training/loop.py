@@ -8,9 +8,16 @@ from pathlib import Path
 
 import torch
 
-from robot_policy.checkpoint import resolve_device, save_policy
-from robot_policy.core.errors import ConfigError, RobotPolicyError
+from robot_policy.checkpoint import (
+    load_spec,
+    load_statistics,
+    resolve_device,
+    save_policy,
+    statistics_to_json,
+)
+from robot_policy.core.errors import ConfigError, DataError, RobotPolicyError
 from robot_policy.core.files import read_json, require_new_folder, write_json
+from robot_policy.core.specs import check_runs_on
 from robot_policy.data.store import EpisodeStore
 from robot_policy.policies.module import Batch, PolicyModule
 from robot_policy.policies.registry import POLICIES
@@ -27,9 +34,10 @@ from robot_policy.training.state import load_training_state, save_training_state
 _SMOOTHING = 50
 _LOG_EVERY = 50
 _VALIDATION_WINDOWS = 1024
-# Settings that may differ between a run and its resumption without changing what is learned.
+# Settings that may differ between a run and its resumption without changing what is learned. The
+# dataset may have moved; that it is the same one is checked by what it holds.
 _FREE_TO_CHANGE = frozenset(
-    {"output", "resume", "steps", "epochs", "device", "threads", "validate_every",
+    {"dataset", "output", "resume", "steps", "epochs", "device", "threads", "validate_every",
      "checkpoint_every", "tensorboard", "wandb", "json"}
 )  # fmt: skip
 
@@ -240,8 +248,17 @@ class Trainer:
                 )
 
     def _restore(self) -> int:
+        checkpoint = self.folder.last_checkpoint()
+        where = f"dataset {self.config.dataset}"
+        check_runs_on(load_spec(checkpoint), self.module.spec, where=where)
+        now = statistics_to_json(used_statistics(self.statistics, self.module.spec))
+        for key, before in statistics_to_json(load_statistics(checkpoint)).items():
+            if before != now.get(key):
+                raise DataError(
+                    "not the data this run was begun with", where=where, got=f"another {key}"
+                )
         return load_training_state(
-            self.folder.last_checkpoint() / "training_state",
+            checkpoint / "training_state",
             module=self.module,
             optimizer=self.optimizer,
             ema=self.ema,
