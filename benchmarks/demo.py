@@ -43,7 +43,7 @@ class Size:
     ros_episodes: int
 
 
-FULL = Size(demonstrations=100, steps=3000, episodes=50, ros_episodes=50)
+FULL = Size(demonstrations=200, steps=4000, episodes=50, ros_episodes=50)
 SHORT = Size(demonstrations=40, steps=600, episodes=10, ros_episodes=3)
 
 
