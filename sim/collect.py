@@ -1,20 +1,15 @@
 """Demonstrations of the scripted experts from parallel processes, in the order of their seeds."""
 
-import multiprocessing
-import signal
-import traceback
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import Any, Self
+from multiprocessing.connection import Connection
+from typing import Self
 
 import numpy as np
 
 from robot_policy.core.episode import Episode, Success
 from robot_policy.core.errors import (
     ConfigError,
-    RobotPolicyError,
     SimulationError,
     UnknownNameError,
 )
@@ -22,7 +17,7 @@ from robot_policy.core.robot import load_robot
 from robot_policy.core.specs import PolicySpec
 from sim.registry import EXPERTS, QUALITIES, TASKS, make_environment, make_expert
 from sim.scripted.rollout import collect_episode
-from sim.threads import one_thread_each
+from sim.workers import WorkerPool
 
 MIXED = "mixed"
 # An expert that fails this often does not know the task; more seeds would not help.
@@ -77,14 +72,6 @@ class _Job:
     image_size: tuple[int, int] | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """Why a worker cannot go on: bad input, or a fault of the program with its traceback."""
-
-    error: RobotPolicyError | None
-    trace: str
-
-
 class Collector:
     """Worker processes with one environment each; ended when the block is left.
 
@@ -114,20 +101,9 @@ class Collector:
                 raise UnknownNameError.of("camera", camera, known)
         self.settings = settings
         self.dropped = 0
-        self._workers: dict[Connection, BaseProcess] = {}
-        self._seeds: dict[Connection, int] = {}
+        self._busy: dict[Connection, int] = {}
         job = _Job(settings, cameras, image_size)
-        context = multiprocessing.get_context("spawn")
-        with one_thread_each():
-            for index in range(workers):
-                ours, theirs = context.Pipe()
-                process = context.Process(
-                    target=_work, args=(theirs, job), name=f"collection worker {index}", daemon=True
-                )
-                process.start()
-                # Only the worker keeps this end open, so its death closes the pipe.
-                theirs.close()
-                self._workers[ours] = process
+        self.pool = WorkerPool(_work, job, workers, name="collection worker")
         self.spec = self._started()
 
     def __enter__(self) -> Self:
@@ -138,15 +114,7 @@ class Collector:
 
     def close(self) -> None:
         """Ends the workers."""
-        for connection, process in self._workers.items():
-            connection.close()
-            process.terminate()
-        for process in self._workers.values():
-            process.join(5)
-            if process.is_alive():
-                process.kill()
-                process.join()
-        self._workers.clear()
+        self.pool.close()
 
     def episodes(self, count: int, *, next_seed: int | None = None) -> Generator[Episode]:
         """Yields `count` episodes in the order of their seeds, whatever the number of workers.
@@ -160,14 +128,15 @@ class Collector:
             RuntimeError: If a worker failed otherwise; holds its traceback.
         """
         seed = self.settings.seed if next_seed is None else next_seed
-        ahead = _AHEAD_PER_WORKER * len(self._workers)
+        ahead = _AHEAD_PER_WORKER * len(self.pool.connections)
         done: dict[int, Episode] = {}
         following, kept = seed, 0
         while kept < count:
             for connection in self._idle():
-                promised = kept + len(self._seeds) + sum(map(self._keeps, done.values()))
+                promised = kept + len(self._busy) + sum(map(self._keeps, done.values()))
                 if promised < count and following - seed < ahead:
-                    self._send(connection, following)
+                    self._busy[connection] = following
+                    self.pool.run(connection, following)
                     following += 1
             done |= self._receive()
             while seed in done:
@@ -193,74 +162,32 @@ class Collector:
             )
 
     def _idle(self) -> list[Connection]:
-        return [connection for connection in self._workers if connection not in self._seeds]
-
-    def _send(self, connection: Connection, seed: int) -> None:
-        self._seeds[connection] = seed
-        try:
-            connection.send(seed)
-        except (BrokenPipeError, ConnectionResetError) as error:
-            raise self._death(connection) from error
+        return [c for c in self.pool.connections if c not in self._busy]
 
     def _receive(self) -> dict[int, Episode]:
         """Waits until at least one worker has finished; returns its episode by its seed."""
-        results: dict[int, Episode] = {}
-        for ready in wait(list(self._seeds)):
-            assert isinstance(ready, Connection)
-            episode = self._message(ready)
-            results[self._seeds.pop(ready)] = episode
-        return results
+        finished = self.pool.wait(self._busy, timeout_s=None)
+        return {self._busy.pop(connection): episode for connection, episode in finished}
 
     def _started(self) -> PolicySpec:
         """Waits until every worker has built its environment; returns what they record."""
         try:
-            specs = [self._message(connection) for connection in self._workers]
+            specs = [self.pool.receive(connection) for connection in self.pool.connections]
             return specs[0]
         except BaseException:
             self.close()
             raise
 
-    def _message(self, connection: Connection) -> Any:
-        try:
-            message = connection.recv()
-        except (EOFError, ConnectionResetError) as error:
-            raise self._death(connection) from error
-        if isinstance(message, _Failure):
-            if message.error is not None:
-                raise message.error
-            raise RuntimeError(f"{self._workers[connection].name} failed:\n{message.trace}")
-        return message
-
-    def _death(self, connection: Connection) -> SimulationError:
-        process = self._workers[connection]
-        process.join(5)
-        seed = self._seeds.get(connection)
-        killed = process.exitcode == -signal.SIGKILL
-        return SimulationError(
-            f"{process.name} died" + ("" if seed is None else f" in the episode of seed {seed}"),
-            got=f"exit status {process.exitcode}",
-            hint="-9 mostly means too little memory: use fewer workers" if killed else None,
-        )
-
 
 def _work(connection: Connection, job: _Job) -> None:
-    # Ctrl-C reaches the whole group; the parent ends its workers itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = job.settings
-    try:
-        environment = make_environment(
-            settings.task, cameras=job.cameras, robot=settings.robot, image_size=job.image_size
-        )
-        connection.send(environment.spec)
-        while True:
-            seed = connection.recv()
-            expert = make_expert(settings.task, quality=settings.quality_of(seed))
-            episode = collect_episode(environment, expert, seed=seed, noise=settings.noise)
-            metadata = {**episode.metadata, "collection": asdict(settings)}
-            connection.send(replace(episode, metadata=metadata))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # the parent is gone, or has what it wanted
-    except RobotPolicyError as error:
-        connection.send(_Failure(type(error)(str(error)), traceback.format_exc()))
-    except Exception:
-        connection.send(_Failure(None, traceback.format_exc()))
+    environment = make_environment(
+        settings.task, cameras=job.cameras, robot=settings.robot, image_size=job.image_size
+    )
+    connection.send(environment.spec)
+    while True:
+        seed = connection.recv()
+        expert = make_expert(settings.task, quality=settings.quality_of(seed))
+        episode = collect_episode(environment, expert, seed=seed, noise=settings.noise)
+        metadata = {**episode.metadata, "collection": asdict(settings)}
+        connection.send(replace(episode, metadata=metadata))

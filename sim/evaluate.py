@@ -11,10 +11,11 @@ from robot_policy.core.policy import Policy
 from robot_policy.runtime.agent import AgentConfig
 from sim import provenance
 from sim.episode_runner import EpisodeRunner, Job, Rollout
+from sim.evaluation_worker import Ready, work
 from sim.registry import TASKS
 from sim.remote_policy import RemotePolicy, SampleRequest, answer_batch
 from sim.result import EpisodeResult, EvaluationResult, Settings, Via
-from sim.workers import Ready, WorkerPool
+from sim.workers import WorkerPool
 
 FIRST_SEED = 100_000
 """Evaluation starts here by default; collection starts at 0, so no start is seen in training."""
@@ -88,7 +89,8 @@ def evaluate(
     if config.workers == 0:
         outcome = _run_here(policy, job, seeds, report)
     else:
-        with WorkerPool(job, min(config.workers, len(seeds))) as pool:
+        count = min(config.workers, len(seeds))
+        with WorkerPool(work, job, count, name="eval worker") as pool:
             outcome = _Dispatcher(policy, pool, seeds, config.max_batch, report).run()
     return EvaluationResult(
         task=task,
@@ -178,7 +180,7 @@ class _Dispatcher:
         return _Outcome(self._episodes, time.monotonic() - self._start, self._max_steps)
 
     def _take(self, *, timeout_s: float | None) -> bool:
-        messages = self._pool.receive(timeout_s=timeout_s)
+        messages = self._pool.wait(self._pool.connections, timeout_s=timeout_s)
         for connection, message in messages:
             if isinstance(message, SampleRequest):
                 self._requests[connection] = message
@@ -197,4 +199,6 @@ class _Dispatcher:
         asking = list(self._requests)[: self._max_batch]
         if asking:
             requests = [self._requests.pop(connection) for connection in asking]
-            self._pool.answer(asking, answer_batch(self._policy, requests))
+            answers = answer_batch(self._policy, requests)
+            for connection, answer in zip(asking, answers, strict=True):
+                self._pool.send(connection, answer)

@@ -1,57 +1,44 @@
-"""Processes that step environments and ask their parent for actions."""
+"""Worker processes that the harness and the collector share."""
 
 import multiprocessing
 import signal
 import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Self
+from typing import Any, Self
 
 from robot_policy.core.errors import RobotPolicyError, SimulationError
-from sim.episode_runner import EpisodeRunner, Job, Rollout
-from sim.remote_policy import RemotePolicy, SampleAnswer, SampleRequest
 from sim.threads import one_thread_each
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """A worker has built its environment.
-
-    Attributes:
-        max_steps: Of an episode there.
-    """
-
-    max_steps: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A worker cannot go on.
-
-    Attributes:
-        error: If the input was bad.
-        trace: Where it happened, for a fault of the program.
-    """
+class _Failure:
+    """Why a worker cannot go on: bad input, or a fault of the program with its traceback."""
 
     error: RobotPolicyError | None
     trace: str
 
 
-type Message = Ready | SampleRequest | Rollout | Failure
-
-
 class WorkerPool:
     """Worker processes, ended when the block is left, however it is left.
 
+    Workers are told apart by their connection. A worker is fed with `run` and speaks through
+    `receive`; what it says is between it and the caller.
+
     Args:
-        job: What each of them runs.
+        work: Runs in each process with its end of the pipe and `job`, and returns only by an
+            exception. Must be importable.
+        job: What all of them work on.
         count: How many, at least 1.
+        name: Of a worker, for messages.
     """
 
-    def __init__(self, job: Job, count: int) -> None:
+    def __init__(
+        self, work: Callable[[Connection, Any], None], job: Any, count: int, *, name: str
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self._workers: dict[Connection, BaseProcess] = {}
         self._seeds: dict[Connection, int] = {}
@@ -59,7 +46,7 @@ class WorkerPool:
             for index in range(count):
                 ours, theirs = context.Pipe()
                 process = context.Process(
-                    target=_work, args=(theirs, job), name=f"eval worker {index}", daemon=True
+                    target=_serve, args=(work, theirs, job), name=f"{name} {index}", daemon=True
                 )
                 process.start()
                 # Only the worker keeps this end open, so its death closes the pipe.
@@ -70,6 +57,10 @@ class WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the workers."""
         for connection, process in self._workers.items():
             connection.close()
             process.terminate()
@@ -78,40 +69,54 @@ class WorkerPool:
             if process.is_alive():
                 process.kill()
                 process.join()
+        self._workers.clear()
 
-    def receive(self, *, timeout_s: float | None) -> list[tuple[Connection, Message]]:
-        """Waits for messages and returns what is there, in no particular order.
+    @property
+    def connections(self) -> list[Connection]:
+        """All workers."""
+        return list(self._workers)
+
+    @property
+    def processes(self) -> list[BaseProcess]:
+        """Their processes."""
+        return list(self._workers.values())
+
+    def run(self, connection: Connection, seed: int) -> None:
+        """Lets a worker run the episode of `seed`."""
+        self._seeds[connection] = seed
+        self.send(connection, seed)
+
+    def send(self, connection: Connection, message: Any) -> None:
+        """Sends a worker anything.
+
+        Raises:
+            SimulationError: If it died.
+        """
+        try:
+            connection.send(message)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise self._death(connection) from error
+
+    def wait(
+        self, connections: Iterable[Connection], *, timeout_s: float | None
+    ) -> list[tuple[Connection, Any]]:
+        """Waits until at least one of `connections` says something; returns what is there.
 
         Raises:
             RobotPolicyError: What a worker found wrong with its input.
             SimulationError: If a worker died.
             RuntimeError: If a worker failed otherwise; holds its traceback.
         """
-        ready = wait(list(self._workers), timeout=timeout_s)
-        return [(c, self._receive(c)) for c in ready if isinstance(c, Connection)]
+        ready = wait(list(connections), timeout=timeout_s)
+        return [(c, self.receive(c)) for c in ready if isinstance(c, Connection)]
 
-    def run(self, connection: Connection, seed: int) -> None:
-        """Lets a worker that is ready run an episode."""
-        self._seeds[connection] = seed
-        self._send(connection, seed)
-
-    def answer(self, connections: Sequence[Connection], answers: Sequence[SampleAnswer]) -> None:
-        """Hands each worker the answer to its request."""
-        for connection, reply in zip(connections, answers, strict=True):
-            self._send(connection, reply)
-
-    def _send(self, connection: Connection, message: int | SampleAnswer) -> None:
+    def receive(self, connection: Connection) -> Any:
+        """Waits for one worker; raises as `wait`."""
         try:
-            connection.send(message)
-        except (BrokenPipeError, ConnectionResetError) as error:
-            raise self._death(connection) from error
-
-    def _receive(self, connection: Connection) -> Message:
-        try:
-            message: Message = connection.recv()
+            message = connection.recv()
         except (EOFError, ConnectionResetError) as error:
             raise self._death(connection) from error
-        if isinstance(message, Failure):
+        if isinstance(message, _Failure):
             if message.error is not None:
                 raise message.error
             raise RuntimeError(f"{self._workers[connection].name} failed:\n{message.trace}")
@@ -121,12 +126,11 @@ class WorkerPool:
         process = self._workers[connection]
         process.join(5)
         seed = self._seeds.get(connection)
+        killed = process.exitcode == -signal.SIGKILL
         return SimulationError(
             f"{process.name} died" + ("" if seed is None else f" in the episode of seed {seed}"),
             got=f"exit status {process.exitcode}",
-            hint="-9 mostly means too little memory: use fewer workers"
-            if process.exitcode == -signal.SIGKILL
-            else None,
+            hint="-9 mostly means too little memory: use fewer workers" if killed else None,
         )
 
 
@@ -143,19 +147,12 @@ def _deaf_to_ctrl_c() -> Generator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(connection: Connection, job: Job) -> None:
-    def exchange(request: SampleRequest) -> SampleAnswer:
-        connection.send(request)
-        return connection.recv()
-
+def _serve(work: Callable[[Connection, Any], None], connection: Connection, job: Any) -> None:
     try:
-        runner = EpisodeRunner(job, RemotePolicy(job.spec, exchange))
-        connection.send(Ready(runner.max_steps))
-        while True:
-            connection.send(runner.run(connection.recv()))
+        work(connection, job)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the parent is gone, or has what it wanted
     except RobotPolicyError as error:
-        connection.send(Failure(type(error)(str(error)), traceback.format_exc()))
+        connection.send(_Failure(type(error)(str(error)), traceback.format_exc()))
     except Exception:
-        connection.send(Failure(None, traceback.format_exc()))
+        connection.send(_Failure(None, traceback.format_exc()))

@@ -2,14 +2,14 @@
 
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tyro.conf import FlagCreatePairsOff, Positional
 
+from robot_policy.cli.progress import progress_bar
 from robot_policy.core.episode import Episode, Success
 from robot_policy.core.errors import ConfigError, DataError
 from robot_policy.core.files import require_new_folder, write_json
@@ -152,7 +152,7 @@ def _collect(
         image_size=config.image_size,
     ) as collector:
         episodes = collector.episodes(count, next_seed=before[-1] + 1 if before else None)
-        with _progress(f"collecting {config.task}", count) as advance:
+        with progress_bar(f"collecting {config.task}", count) as advance:
             counted = _counted(episodes, tally, collector, advance)
             append = config.resume and config.output.exists()
             FORMATS[FORMAT].write(config.output, counted, collector.spec, append=append)
@@ -213,27 +213,3 @@ def _report(
             "steps_per_s": tally.frames / seconds,
         }
         write_json(config.json, result)
-
-
-@contextmanager
-def _progress(description: str, total: int) -> Iterator[Callable[[str], None]]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(description, total=total, note="")
-        yield lambda note: bar.update(task, advance=1, note=note)

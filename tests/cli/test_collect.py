@@ -96,7 +96,7 @@ def test_a_dead_worker_is_named() -> None:
     with Collector(CollectionSettings("lift"), workers=1) as collector:
         episodes = collector.episodes(3)
         next(episodes)
-        (process,) = collector._workers.values()
+        (process,) = collector.pool.processes
         process.kill()
         with pytest.raises(SimulationError, match=r"collection worker 0 died.*exit status -9"):
             list(episodes)

@@ -20,6 +20,7 @@ from robot_policy.runtime.agent import AgentConfig
 from sim.envs.lift import TASK
 from sim.episode_runner import Job, Rollout
 from sim.evaluate import EvaluationConfig, evaluate
+from sim.evaluation_worker import work
 from sim.remote_policy import RemotePolicy, SampleAnswer, SampleRequest, answer_batch
 from sim.replay import choose_rollouts, record_videos
 from sim.result import EpisodeResult, EvaluationResult
@@ -235,7 +236,7 @@ def test_an_unknown_task_is_named_with_the_known_ones() -> None:
 
 def test_leaving_a_pool_early_ends_its_workers() -> None:
     job = Job("lift", SPEC, AgentConfig(execute_steps=2))
-    with WorkerPool(job, 2):
+    with WorkerPool(work, job, 2, name="worker"):
         children = multiprocessing.active_children()
         assert len(children) == 2
     assert not any(child.is_alive() for child in children)
