@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Self
@@ -140,6 +141,8 @@ def _deaf_to_ctrl_c() -> Generator[None]:
 
     The parent gets its own when the block ends, and ends its workers.
     """
+    # Starting the first process starts multiprocessing's tracker, which unblocks SIGINT.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
