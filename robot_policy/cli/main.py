@@ -159,7 +159,8 @@ def _missing_module(error: ModuleNotFoundError) -> str:
     name = (error.name or "").partition(".")[0]
     if name not in _EXTRAS:
         raise error
-    return f"{name} is not installed; pip install 'robot-policy[{_EXTRAS[name]}]'"
+    extra = _EXTRAS[name]
+    return f"{name} is not installed; the extra {extra!r} brings it: uv pip install -e '.[{extra}]'"
 
 
 if __name__ == "__main__":

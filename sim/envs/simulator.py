@@ -74,7 +74,7 @@ def _import_robosuite() -> Any:
             raise SimulationError(
                 "the simulator cannot be loaded",
                 got=error,
-                hint="install the extra 'sim': pip install 'robot-policy[sim]'",
+                hint="the extra 'sim' brings it: uv pip install -e '.[sim]'",
             ) from error
     return robosuite
 

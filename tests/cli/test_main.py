@@ -83,4 +83,4 @@ def test_a_missing_library_names_its_extra(
     for name in [m for m in sys.modules if m.startswith("diffusers.")]:
         monkeypatch.setitem(sys.modules, name, None)
     assert main(["train", "diffusion", "--dataset", "a", "--output", "b"]) == 2
-    assert "robot-policy[train]" in capsys.readouterr().err
+    assert "the extra 'train' brings it" in capsys.readouterr().err
