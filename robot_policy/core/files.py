@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -66,3 +67,22 @@ def require_new_folder(path: Path) -> None:
             where=path,
             hint="choose another --output or remove it",
         )
+
+
+@contextmanager
+def new_folder(path: Path) -> Generator[Path]:
+    """Yields a place beside `path` to build a folder at; on success it becomes `path`.
+
+    If the block raises, nothing is left behind.
+
+    Raises:
+        ConfigError: If `path` is a file or a non-empty folder.
+    """
+    require_new_folder(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
+        built = Path(temporary) / path.name
+        yield built
+        if path.is_dir():
+            path.rmdir()
+        shutil.move(built, path)

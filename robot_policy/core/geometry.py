@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 type Array = NDArray[np.floating]
 
 _SMALL_ANGLE = 1e-6
+_NEAR_HALF_A_TURN = np.pi / 4
 
 
 def _skew(v: Array) -> Array:
@@ -50,6 +51,36 @@ def rotvec_from_quat(quat_wxyz: Array) -> Array:
     safe = np.where(small, 1.0, sine)
     scale = np.where(small, 2.0, 2.0 * np.arctan2(sine, q[..., :1]) / safe)
     return q[..., 1:] * scale
+
+
+def rotvec_near(rotvec: Array, near: Array) -> Array:
+    """Of all rotation vectors of one rotation the one closest to `near`; (3,) each [rad].
+
+    They are ``(a + 2 pi k) u`` for angle a about axis u. The one of length at most pi jumps where
+    a rotation passes half a turn; one near the last does not.
+    """
+    rotvec, near = np.asarray(rotvec, dtype=np.float64), np.asarray(near, dtype=np.float64)
+    angle = float(np.linalg.norm(rotvec))
+    if angle < _SMALL_ANGLE:  # the axis is anybody's choice
+        length = float(np.linalg.norm(near))
+        turns = 2.0 * np.pi * round(length / (2.0 * np.pi))
+        return near * (turns / length) if turns else rotvec
+    axis = rotvec / angle
+    turns = round((float(axis @ near) - angle) / (2.0 * np.pi))
+    return (angle + 2.0 * np.pi * turns) * axis
+
+
+def rotvec_named(rotvec: Array) -> Array:
+    """The name that a rotation gets where none came before it, (3,) [rad].
+
+    Near half a turn the shortest rotation vector flips its sign with the least noise. There it is
+    the one whose largest entry is positive.
+    """
+    rotvec = np.asarray(rotvec, dtype=np.float64)
+    angle = float(np.linalg.norm(rotvec))
+    if abs(angle - np.pi) > _NEAR_HALF_A_TURN or rotvec[np.argmax(np.abs(rotvec))] > 0.0:
+        return rotvec
+    return rotvec * (1.0 - 2.0 * np.pi / angle)
 
 
 def quat_from_matrix(R: Array) -> Array:

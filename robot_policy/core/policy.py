@@ -40,6 +40,16 @@ class Policy(Protocol):
 
 
 @runtime_checkable
+class LoadedPolicy(Policy, Protocol):
+    """A policy that came from a file and was put on a device."""
+
+    @property
+    def device_type(self) -> str:
+        """``cpu`` or ``cuda``."""
+        ...
+
+
+@runtime_checkable
 class Scorer(Protocol):
     """Judges action chunks; value critics, past-token verification and support are scorers."""
 
@@ -53,3 +63,10 @@ def per_row(generator: Generators, batch_size: int) -> Sequence[np.random.Genera
     if isinstance(generator, np.random.Generator):
         return generator.spawn(batch_size)
     return generator
+
+
+def standard_normal(
+    shape: tuple[int, ...], generators: Sequence[np.random.Generator]
+) -> NDArray[np.float32]:
+    """Noise (B, *shape), row b from ``generators[b]``: the same numbers for every runtime."""
+    return np.stack([g.standard_normal(shape, dtype=np.float32) for g in generators])

@@ -1,14 +1,16 @@
 """What crosses a boundary: shapes, types, names, units and bounds of states, images, actions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robot_policy.core.camera_calibration import CameraCalibration
 from robot_policy.core.errors import SpecError
+from robot_policy.core.observation import GOAL_CAMERA
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,11 @@ class PolicySpec:
         horizon: H, actions it predicts from now on.
         past: P, executed actions before now that it predicts, 0 where it predicts none.
         needs_instruction: Whether it reads the task text.
+        joins_prefix: Whether it can begin a chunk with actions already decided, see
+            `Windows.prefix`.
+        calibrations: Camera name to where it was when the data was recorded, for calibrated ones;
+            a policy has those of its cameras, and all if it reads `environment_state`, whose poses
+            of objects may come from any.
     """
 
     robot: str
@@ -167,6 +174,10 @@ class PolicySpec:
     horizon: int = 1
     past: int = 0
     needs_instruction: bool = False
+    joins_prefix: bool = False
+    calibrations: Mapping[str, CameraCalibration] = field(
+        default_factory=dict[str, CameraCalibration]
+    )
 
     def __post_init__(self) -> None:
         if self.dt_s <= 0:
@@ -190,6 +201,8 @@ class PolicySpec:
             "horizon": self.horizon,
             "past": self.past,
             "needs_instruction": self.needs_instruction,
+            "joins_prefix": self.joins_prefix,
+            "calibrations": {name: c.to_json() for name, c in self.calibrations.items()},
         }
 
     @classmethod
@@ -208,6 +221,12 @@ class PolicySpec:
             horizon=data["horizon"],
             past=data["past"],
             needs_instruction=data["needs_instruction"],
+            # Older descriptions do not have these.
+            joins_prefix=data.get("joins_prefix", False),
+            calibrations={
+                name: CameraCalibration.from_json(value)
+                for name, value in data.get("calibrations", {}).items()
+            },
         )
 
 
@@ -247,3 +266,9 @@ def check_runs_on(policy: PolicySpec, source: PolicySpec, *, where: str) -> None
     missing = sorted(set(policy.cameras) - set(source.cameras))
     if missing:
         raise SpecError(f"camera {missing[0]!r} is missing", where=where, valid=source.cameras)
+
+
+def without_goal(policy: PolicySpec) -> PolicySpec:
+    """Returns what of a policy's spec a robot has to offer: all but the picture of the goal."""
+    cameras = {name: spec for name, spec in policy.cameras.items() if name != GOAL_CAMERA}
+    return replace(policy, cameras=cameras)

@@ -1,7 +1,7 @@
 """What happens to data between the robot and the network, the same in training and at run time."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, Self
 
@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_policy.core.errors import ConfigError, UnknownNameError
-from robot_policy.core.observation import ACTION
+from robot_policy.core.images import resize
+from robot_policy.core.observation import ACTION, image_key
+from robot_policy.core.specs import PolicySpec, image_spec
 
 type Sample = Mapping[str, Any]
 """Arrays under dataset keys, with any leading axes: (B, T, S) under ``observation.state``, …"""
@@ -39,10 +41,22 @@ class NormalizationMode(StrEnum):
 
     MIN_MAX: 2 (x - min) / (max - min) - 1, into [-1, 1].
     MEAN_STD: (x - mean) / std.
+    AFFINE: (x - offset) / scale, both given as they are: the scaling of another library.
     """
 
     MIN_MAX = "min_max"
     MEAN_STD = "mean_std"
+    AFFINE = "affine"
+
+    @property
+    def statistics(self) -> tuple[str, str]:
+        """Names of the two statistics it is made from."""
+        names = {
+            NormalizationMode.MIN_MAX: ("min", "max"),
+            NormalizationMode.MEAN_STD: ("mean", "std"),
+            NormalizationMode.AFFINE: ("offset", "scale"),
+        }
+        return names[self]
 
 
 # Entries that vary less than this are only shifted: dividing by their range would blow noise up.
@@ -73,7 +87,7 @@ class Normalize:
         """Builds it from the statistics of `key`.
 
         Raises:
-            ConfigError: If statistics are missing or not finite.
+            ConfigError: If statistics are missing, not finite, or a given scale is not positive.
             UnknownNameError: If `mode` is none.
         """
         if mode not in list(NormalizationMode):
@@ -81,7 +95,7 @@ class Normalize:
         if key not in statistics:
             raise ConfigError("no statistics", where=key, valid=statistics)
         stats = statistics[key]
-        names = ("min", "max") if mode == NormalizationMode.MIN_MAX else ("mean", "std")
+        names = NormalizationMode(mode).statistics
         for name in names:
             if name not in stats:
                 raise ConfigError(f"no statistic {name!r}", where=key, valid=stats)
@@ -90,8 +104,12 @@ class Normalize:
         a, b = (np.asarray(stats[name], dtype=np.float64) for name in names)
         if mode == NormalizationMode.MIN_MAX:
             offset, scale, constant = (a + b) / 2, (b - a) / 2, (b - a) < _MIN_RANGE
-        else:
+        elif mode == NormalizationMode.MEAN_STD:
             offset, scale, constant = a, b, b < _MIN_RANGE
+        else:
+            if not (b > 0).all():
+                raise ConfigError("scale is not positive", where=key, got=b.min())
+            offset, scale, constant = a, b, np.zeros_like(b, dtype=bool)
         scale = np.where(constant, 1.0, scale)
         return cls(
             key, NormalizationMode(mode), offset.astype(np.float32), scale.astype(np.float32)
@@ -112,7 +130,58 @@ class Normalize:
         return {"kind": self.kind, "key": self.key, "mode": self.mode.value}
 
 
-_KINDS: Mapping[str, Callable[..., Transform]] = {Normalize.kind: Normalize.from_statistics}
+@dataclass(frozen=True)
+class ResizeImages:
+    """Brings the images of one camera to the size that the network was trained on.
+
+    Training reads images that already have it, so only the robot's are changed.
+
+    Attributes:
+        camera: Whose images; absent ones are left alone.
+        source: (height, width) that the camera delivers [px].
+        size: (height, width) that the network sees [px].
+    """
+
+    camera: str
+    source: tuple[int, int]
+    size: tuple[int, int]
+    kind: ClassVar[str] = "resize_images"
+
+    @classmethod
+    def from_statistics(
+        cls, statistics: Statistics, *, camera: str, source: Sequence[int], size: Sequence[int]
+    ) -> Self:
+        """Builds it from its configuration; statistics have no part in it.
+
+        Raises:
+            ConfigError: If a size is none.
+        """
+        for name, value in (("source", source), ("size", size)):
+            if len(value) != 2 or min(value) < 1:
+                raise ConfigError("not a size", where=f"{name} of {camera}", got=list(value))
+        return cls(camera, (int(source[0]), int(source[1])), (int(size[0]), int(size[1])))
+
+    def apply(self, sample: Sample) -> Sample:
+        """Resizes (..., h, w, 3) images."""
+        key = image_key(self.camera)
+        if key not in sample:
+            return sample
+        return {**sample, key: resize(sample[key], self.size)}
+
+    def invert(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Actions are left alone."""
+        return actions
+
+    def to_json(self) -> dict[str, Any]:
+        """Configuration."""
+        sizes = {"source": list(self.source), "size": list(self.size)}
+        return {"kind": self.kind, "camera": self.camera, **sizes}
+
+
+_KINDS: Mapping[str, Callable[..., Transform]] = {
+    Normalize.kind: Normalize.from_statistics,
+    ResizeImages.kind: ResizeImages.from_statistics,
+}
 
 
 class Pipeline:
@@ -136,6 +205,26 @@ class Pipeline:
         for transform in reversed(self.transforms):
             actions = transform.invert(actions)
         return actions
+
+    def network_spec(self, spec: PolicySpec) -> PolicySpec:
+        """Returns what the network sees of what the robot delivers according to `spec`."""
+        return self._with_image_sizes(spec, {t.camera: t.size for t in self._resizing})
+
+    def source_spec(self, spec: PolicySpec) -> PolicySpec:
+        """Returns what the robot must deliver so that the network sees `spec`."""
+        return self._with_image_sizes(spec, {t.camera: t.source for t in self._resizing})
+
+    @property
+    def _resizing(self) -> list[ResizeImages]:
+        return [t for t in self.transforms if isinstance(t, ResizeImages)]
+
+    @staticmethod
+    def _with_image_sizes(spec: PolicySpec, sizes: Mapping[str, tuple[int, int]]) -> PolicySpec:
+        cameras = {
+            camera: image_spec(*sizes[camera]) if camera in sizes else image
+            for camera, image in spec.cameras.items()
+        }
+        return replace(spec, cameras=cameras) if sizes else spec
 
     def to_json(self) -> list[dict[str, Any]]:
         """Configuration of every transform, without statistics."""

@@ -65,3 +65,45 @@ def test_batches_equal_their_rows() -> None:
         geometry.rotvec_from_matrix(R)[1, 4], geometry.rotvec_from_matrix(R[1, 4])
     )
     assert geometry.inverse(geometry.transform(R, rotvec)).shape == (4, 5, 4, 4)
+
+
+@given(rotvecs, arrays(np.float64, 3, elements=st.floats(-8.0, 8.0)))
+def test_a_rotation_vector_near_another_is_of_the_same_rotation_and_nearest(
+    rotvec: np.ndarray, near: np.ndarray
+) -> None:
+    result = geometry.rotvec_near(rotvec, near)
+    np.testing.assert_allclose(
+        geometry.matrix_from_rotvec(result), geometry.matrix_from_rotvec(rotvec), atol=1e-6
+    )
+    length = np.linalg.norm(rotvec)
+    if length > 1e-3:
+        for turns in (-2, -1, 0, 1, 2):
+            other = rotvec * (1 + 2 * np.pi * turns / length)
+            assert np.linalg.norm(result - near) <= np.linalg.norm(other - near) + 1e-9
+
+
+def test_a_turn_past_half_a_turn_goes_on_near_the_last_and_jumps_without() -> None:
+    angles = np.linspace(2.8, 3.6, 9)
+    vectors = [
+        geometry.rotvec_from_matrix(geometry.matrix_from_rotvec(np.array([a, 0, 0])))
+        for a in angles
+    ]
+    assert np.abs(np.diff(vectors, axis=0)).max() > 5
+    named = [vectors[0]]
+    for vector in vectors[1:]:
+        named.append(geometry.rotvec_near(vector, named[-1]))
+    np.testing.assert_allclose(np.array(named)[:, 0], angles, atol=1e-6)
+
+
+@given(rotvecs)
+def test_the_first_name_is_of_the_same_rotation_and_steady_near_half_a_turn(
+    rotvec: np.ndarray,
+) -> None:
+    named = geometry.rotvec_named(rotvec)
+    np.testing.assert_allclose(
+        geometry.matrix_from_rotvec(named), geometry.matrix_from_rotvec(rotvec), atol=1e-9
+    )
+    for noise in (-1e-3, 1e-3):
+        down = geometry.matrix_from_rotvec(np.array([np.pi + noise, 0, 0]))
+        name = geometry.rotvec_named(geometry.rotvec_from_matrix(down))
+        np.testing.assert_allclose(name, [np.pi + noise, 0, 0], atol=1e-6)

@@ -31,9 +31,9 @@ def test_gripper_fraction_and_position_are_inverse() -> None:
     for fraction in np.linspace(0, 1, 11):
         position = gripper.position_from_fraction(fraction)
         assert gripper.fraction_from_position(position) == pytest.approx(fraction)
-    assert gripper.fraction_from_position(gripper.open_m) == 0.0
-    assert gripper.fraction_from_position(gripper.closed_m) == 1.0
-    assert gripper.fraction_from_position(gripper.open_m + 1.0) == 0.0
+    assert gripper.fraction_from_position(gripper.open) == 0.0
+    assert gripper.fraction_from_position(gripper.closed) == 1.0
+    assert gripper.fraction_from_position(gripper.open + 1.0) == 0.0
 
 
 def test_proprioception_follows_the_state_spec() -> None:
@@ -81,8 +81,25 @@ def test_a_folder_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (("command", "low"), [0.0], "low must have one entry per element"),
         (("command", "action_space"), "ee_velocity", "ee_velocity"),
         (("rate_hz",), 0.0, "rate_hz must be positive"),
+        (("max_age_s",), 0.0, "max_age_s must be positive"),
         (("gripper",), {"joint": "f"}, "open_m"),
         (("frames",), {}, "'base' is missing"),
+        (("command", "action_space"), "joint_position", "a twist cannot carry these actions"),
+        (("command", "max_step"), 0.1, "unknown entry of command 'max_step'.*'max_step_m'"),
+        (("joints", "acceleraton"), [1.0], "did you mean 'acceleration'"),
+        (("joints", "velocity"), [0.0] * 7, r"joints\.velocity is out of range"),
+        (("joints", "high"), [-9.0] * 7, r"joints\.low of panda_joint1 is not below"),
+        (("joints", "jerk"), [1.0], r"joints\.jerk must have one entry per joint"),
+        (("command", "low"), [0.01, *[-0.05] * 5, 0.0], "must be allowed to be zero"),
+        (("command", "high"), [0.05] * 6 + [2.0], "must be 0 open .. 1 closed"),
+        (("command", "max_turn_rad"), 0.0, "max_turn_rad must be positive"),
+        (("command", "response"), {"rotation": 1.5}, r"response\.rotation is out of range"),
+        (("gripper",), {"joint": "f", "open_m": 0.1, "closed_m": 0.1}, "are the same"),
+        (("gripper", "speed"), -1.0, "speed must be positive"),
+        (("workspace", "low"), [1.0, 0.0, 0.0], "low is not below high in x"),
+        (("workspace", "keep_out"), [{"low": [0, 0, 0], "high": [0, 1, 1]}], "keep_out: low"),
+        (("kinematics",), {"joints": [{}]}, "kinematics.joints must have one entry per joint"),
+        (("command",), [], "command must be a mapping"),
     ],
 )
 def test_wrong_entries_are_named(path: tuple[str, ...], value: object, message: str) -> None:
@@ -92,4 +109,13 @@ def test_wrong_entries_are_named(path: tuple[str, ...], value: object, message: 
         entry = entry[key]
     entry[path[-1]] = value
     with pytest.raises(RobotPolicyError, match=message):
+        parse_robot(data, where="test.yaml")
+
+
+def test_without_a_pose_topic_and_kinematics_nobody_knows_where_the_hand_is() -> None:
+    data = yaml.safe_load(TWIN.read_text())
+    del data["topics"]["ee_pose"]
+    assert parse_robot(data, where="test.yaml").ee_pose_topic is None
+    del data["kinematics"]
+    with pytest.raises(ConfigError, match="no way to know where the end effector is"):
         parse_robot(data, where="test.yaml")
