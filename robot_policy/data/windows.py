@@ -7,15 +7,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_policy.core.errors import ConfigError, UnknownNameError
-from robot_policy.core.observation import ACTION, ENVIRONMENT_STATE, STATE, TASK, image_key
+from robot_policy.core.observation import (
+    ACTION,
+    ENVIRONMENT_STATE,
+    OBSERVATION_IS_PAD,
+    STATE,
+    TASK,
+    image_key,
+)
+from robot_policy.data.formats.episode_format import check_episodes
 from robot_policy.data.store import EpisodeStore
 
 
 class WindowDataset:
     """One window per step t of the chosen episodes.
 
-    Observations t-T+1 .. t, actions t-P .. t+H-1. Beyond an episode's ends its first or last step
-    is repeated and marked as padding.
+    Observations t-T+1 .. t, actions t-P .. t+H-1, all `lookahead` steps later. Beyond an episode's
+    ends its first or last step is repeated and marked as padding.
 
     Args:
         store: Dataset.
@@ -25,10 +33,17 @@ class WindowDataset:
         cameras: Whose images a window carries; must have been loaded into the store.
         use_environment_state: Whether it carries the privileged state.
         episodes: Which episodes, all of them if None.
+        lookahead: With T - 1, windows begin at t instead of ending there; what a recurrent policy
+            is unrolled over.
+        episode_weights: Of the chosen episodes, in their order: how often their windows are drawn
+            relative to others. All alike if None.
+
+    Attributes:
+        weights: (number of windows,) or None.
 
     Raises:
         ConfigError: If a size is out of range, there is no privileged state, no step to start
-            from, or no such episode.
+            from, no such episode, or the weights do not suit.
         UnknownNameError: If a camera has not been loaded.
     """
 
@@ -42,8 +57,11 @@ class WindowDataset:
         cameras: tuple[str, ...] = (),
         use_environment_state: bool,
         episodes: Sequence[int] | None = None,
+        lookahead: int = 0,
+        episode_weights: Sequence[float] | None = None,
     ) -> None:
-        for label, value, least in (("T", history, 1), ("P", past, 0), ("H", horizon, 1)):
+        sizes = (("T", history, 1), ("P", past, 0), ("H", horizon, 1), ("lookahead", lookahead, 0))
+        for label, value, least in sizes:
             if value < least:
                 raise ConfigError(f"{label} is too small", expected=f">= {least}", got=value)
         for camera in cameras:
@@ -54,13 +72,26 @@ class WindowDataset:
         self._store = store
         self._cameras = cameras
         self._use_environment_state = use_environment_state
-        self._observed = np.arange(1 - history, 1)
-        self._acted = np.arange(-past, horizon)
-        self._steps = _steps(store, episodes)
+        self._observed = np.arange(1 - history, 1) + lookahead
+        self._acted = np.arange(-past, horizon) + lookahead
+        chosen = range(len(store.episodes)) if episodes is None else episodes
+        self._steps = _steps(store, chosen)
+        self.weights = None
+        if episode_weights is not None:
+            lengths = [store.episodes[episode].length for episode in chosen]
+            self.weights = np.repeat(checked_weights(episode_weights, len(lengths)), lengths)
 
     def __len__(self) -> int:
         """Number of windows."""
         return len(self._steps)
+
+    def describe(self, index: int) -> str:
+        """Says in words at which frame of which episode window `index` stands."""
+        step = self._steps[index]
+        owner = self._store.episode_of[step]
+        episode, frame = self._store.episodes[owner], step - self._store.starts[owner]
+        place = f"episode {episode.index} frame {frame}"
+        return f"{episode.dataset} {place}" if episode.dataset else place
 
     def batch(self, indices: NDArray[np.int64]) -> dict[str, Any]:
         """Gathers B windows.
@@ -81,7 +112,7 @@ class WindowDataset:
             STATE: store.state[observed],
             ACTION: store.actions[acted],
             "action_is_pad": action_is_pad,
-            "observation_is_pad": observation_is_pad,
+            OBSERVATION_IS_PAD: observation_is_pad,
             TASK: tuple(store.episodes[owner].task for owner in store.episode_of[steps]),
         }
         if self._use_environment_state and store.environment_state is not None:
@@ -89,6 +120,15 @@ class WindowDataset:
         for camera in self._cameras:
             batch[image_key(camera)] = store.frames(camera, observed)
         return batch
+
+    def steps(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Returns the frames of the store, counted over all episodes, of windows (B,)."""
+        return self._steps[indices]
+
+    def chunks(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Gathers only the actions (B, P + H, A) of windows (B,)."""
+        acted, _ = self._window(self._steps[indices], self._acted)
+        return self._store.actions[acted]
 
     def _window(
         self, steps: NDArray[np.int64], offsets: NDArray[np.int64]
@@ -100,17 +140,29 @@ class WindowDataset:
         return np.clip(wanted, first, last), (wanted < first) | (wanted > last)
 
 
-def _steps(store: EpisodeStore, episodes: Sequence[int] | None) -> NDArray[np.int64]:
-    if episodes is None:
-        return np.arange(len(store), dtype=np.int64)
-    count = len(store.episodes)
-    for episode in episodes:
-        if not 0 <= episode < count:
-            raise ConfigError("no such episode", expected=f"0 .. {count - 1}", got=episode)
+def _steps(store: EpisodeStore, episodes: Sequence[int]) -> NDArray[np.int64]:
+    check_episodes(episodes, count=len(store.episodes), where="episodes")
     if not len(episodes):
         raise ConfigError("no episode to take windows from")
     ranges = [np.arange(store.starts[e], store.starts[e + 1]) for e in episodes]
     return np.concatenate(ranges).astype(np.int64)
+
+
+def checked_weights(weights: Sequence[float], count: int) -> NDArray[np.float64]:
+    """Returns the weights (count,) as an array.
+
+    Raises:
+        ConfigError: If there are not `count` of them, one is negative or not finite, or all are
+            zero.
+    """
+    values = np.asarray(weights, dtype=np.float64)
+    if values.shape != (count,):
+        raise ConfigError("wrong number of weights", expected=count, got=len(weights))
+    if not (np.isfinite(values) & (values >= 0)).all():
+        raise ConfigError("a weight is negative or not finite", got=values.min())
+    if not values.any():
+        raise ConfigError("every weight is zero")
+    return values
 
 
 def split_episodes(
@@ -142,6 +194,27 @@ def split_episodes(
     return tuple(sorted(order[kept_out:])), tuple(sorted(order[:kept_out]))
 
 
-def epoch_order(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Returns the order of `n` windows in an epoch; depends on nothing but the arguments."""
-    return np.random.default_rng([seed, epoch]).permutation(n).astype(np.int64)
+def epoch_order(
+    n: int, seed: int, epoch: int, *, weights: NDArray[np.float64] | None = None
+) -> NDArray[np.int64]:
+    """Returns the `n` windows that an epoch draws, in order; depends on nothing but the arguments.
+
+    Without weights every window is drawn once. With weights window i is drawn n w_i / sum(w)
+    times, rounded up or down at random so that it is right on average (systematic resampling,
+    Carpenter et al. 1999, https://doi.org/10.1049/ip-rsn:19990255): of all ways to draw n windows
+    with these expectations the one that repeats and leaves out the least.
+
+    Args:
+        n: Windows.
+        seed: Of the order.
+        epoch: Pass over the data.
+        weights: (n,), not negative, not all zero.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(n).astype(np.int64)
+    if weights is None:
+        return order
+    expected = np.cumsum(weights * (n / weights.sum()))
+    expected[-1] = n
+    reached = np.floor(np.concatenate([[0.0], expected]) + rng.random()).astype(np.int64)
+    return np.repeat(np.arange(n, dtype=np.int64), np.diff(reached))[order]

@@ -138,6 +138,19 @@ def test_only_the_cameras_asked_for_are_decoded(fmt: EpisodeFormat, tmp_path: Pa
         list(fmt.read(tmp_path / "set", cameras=("chest",)))
 
 
+def test_only_the_episodes_asked_for_are_read(fmt: EpisodeFormat, tmp_path: Path) -> None:
+    written = episodes(CAMERA)
+    fmt.write(tmp_path / "set", written, CAMERA)
+    chosen = list(fmt.read(tmp_path / "set", episodes=(2, 0)))
+    assert len(chosen) == 2
+    for expected, got in zip((written[2], written[0]), chosen, strict=True):
+        assert_same(expected, got)
+    assert list(fmt.read(tmp_path / "set", episodes=())) == []
+    for wrong in (-1, len(LENGTHS)):
+        with pytest.raises(ConfigError, match=rf"no such episode; expected 0 \.\. 2; got {wrong}"):
+            list(fmt.read(tmp_path / "set", episodes=(0, wrong)))
+
+
 def test_appending_equals_writing_at_once(fmt: EpisodeFormat, tmp_path: Path) -> None:
     written = episodes(CAMERA)
     fmt.write(tmp_path / "whole", written, CAMERA)
@@ -205,8 +218,10 @@ def test_ctrl_c_keeps_what_is_written(fmt: EpisodeFormat, tmp_path: Path) -> Non
 
 
 KILLED = """
-import os, signal, sys
+import contextlib, os, signal, sys
 from pathlib import Path
+with contextlib.suppress(ImportError):
+    import pandas  # pyarrow imports it when it makes its first array, which takes a second
 sys.path.insert(0, {folder!r})
 from test_formats import CAMERA, episode
 from robot_policy.data.formats.registry import FORMATS
@@ -222,10 +237,21 @@ def write(path, left):
             if left < 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
+    pwrite, writes = os.pwrite, 0
+
+    def killed_at_the_nth_write(*arguments):
+        # A file that is written to again and again has its moments, too; every fourth is tried.
+        nonlocal writes
+        writes += 1
+        if writes % 4 == 0:
+            kill_at_the_nth_file("os.rename", ())
+        return pwrite(*arguments)
+
     def episodes():
         for number in range(3):
             if number == 2:
                 sys.addaudithook(kill_at_the_nth_file)
+                os.pwrite = killed_at_the_nth_write
             yield episode(CAMERA, number, 6)
 
     fmt.write(path, episodes(), CAMERA)
@@ -235,7 +261,7 @@ status, moment = None, 0
 while status != 0:
     pid = os.fork()
     if pid == 0:
-        write(Path(sys.argv[2], f"{{moment:02d}}"), moment)
+        write(Path(sys.argv[2], f"{{moment:03d}}"), moment)
         os._exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     assert status in (0, -signal.SIGKILL), status
@@ -253,7 +279,7 @@ def test_a_kill_loses_the_current_episode_at_most(name: str, tmp_path: Path) -> 
     fmt.write(tmp_path / "whole", [episode(CAMERA, n, 6) for n in range(4)], CAMERA)
     whole = content(tmp_path / "whole")
     kept: list[int] = []
-    for path in sorted((tmp_path / "killed").iterdir()):
+    for path in sorted(p for p in (tmp_path / "killed").iterdir() if p.name[0] != "."):
         read = list(fmt.read(path))
         kept.append(len(read))
         for number, got in enumerate(read):
@@ -266,6 +292,10 @@ def test_a_kill_loses_the_current_episode_at_most(name: str, tmp_path: Path) -> 
     assert set(kept) == {2, 3}
 
 
+# Elsewhere it is data, what is told of it, and a video, of every episode.
+FILES_THAT_MATTER = {"robomimic_hdf5": 1, "rosbag2_mcap": 1 + len(LENGTHS)}
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_damage_is_named_in_one_line(name: str, tmp_path: Path) -> None:
     """Each file in turn is truncated and removed: it opens as before, or says what is wrong."""
@@ -273,7 +303,7 @@ def test_damage_is_named_in_one_line(name: str, tmp_path: Path) -> None:
     path = tmp_path / "set"
     fmt.write(path, episodes(CAMERA), CAMERA)
     messages: list[str] = []
-    for file in sorted(f for f in path.rglob("*") if f.is_file()):
+    for file in files_of(path):
         data = file.read_bytes()
         for damaged in (data[: len(data) // 2], b"", None):
             file.unlink() if damaged is None else file.write_bytes(damaged)
@@ -283,13 +313,21 @@ def test_damage_is_named_in_one_line(name: str, tmp_path: Path) -> None:
             except DataError as error:
                 messages.append(str(error))
             file.write_bytes(data)
-    assert len(messages) >= 3 * 3 * len(LENGTHS)  # data, episode row and video of every episode
+    assert len(messages) >= 3 * FILES_THAT_MATTER.get(name, 3 * len(LENGTHS))
     assert [m for m in messages if "\n" in m or str(path) not in m] == []
+
+
+def files_of(path: Path) -> list[Path]:
+    """Files of a dataset, which may be a single one; also what a writer leaves beside that."""
+    if path.is_dir():
+        return sorted(f for f in path.rglob("*") if f.is_file())
+    return sorted(f for f in path.parent.glob(f"*{path.name}*") if f.is_file())
 
 
 def content(path: Path) -> dict[str, bytes]:
     return {
-        str(f.relative_to(path)): f.read_bytes() for f in sorted(path.rglob("*")) if f.is_file()
+        str(f.relative_to(path.parent)).replace(path.name, "", 1): f.read_bytes()
+        for f in files_of(path)
     }
 
 

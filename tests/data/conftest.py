@@ -44,7 +44,9 @@ def counting_store() -> Callable[[Sequence[int]], EpisodeStore]:
     """Builds a store with episodes of the given lengths."""
 
     def build(lengths: Sequence[int]) -> EpisodeStore:
-        return EpisodeStore(COUNTING_SPEC, [counting_episode(i, n) for i, n in enumerate(lengths)])
+        return EpisodeStore.of(
+            COUNTING_SPEC, [counting_episode(i, n) for i, n in enumerate(lengths)]
+        )
 
     return build
 

@@ -22,15 +22,22 @@ type Build = Callable[[Sequence[int]], EpisodeStore]
     history=st.integers(1, 4),
     past=st.integers(0, 3),
     horizon=st.integers(1, 5),
+    lookahead=st.integers(0, 3),
 )
 def test_windows_are_what_a_loop_gives(
-    counting_store: Build, lengths: list[int], history: int, past: int, horizon: int
+    counting_store: Build,
+    lengths: list[int],
+    history: int,
+    past: int,
+    horizon: int,
+    lookahead: int,
 ) -> None:
     windows = WindowDataset(
         counting_store(lengths),
         history=history,
         past=past,
         horizon=horizon,
+        lookahead=lookahead,
         cameras=("wrist",),
         use_environment_state=True,
     )
@@ -39,8 +46,8 @@ def test_windows_are_what_a_loop_gives(
     row = 0
     for episode, length in enumerate(lengths):
         for t in range(length):
-            observed = [t + k for k in range(1 - history, 1)]
-            acted = [t + k for k in range(-past, horizon)]
+            observed = [t + lookahead + k for k in range(1 - history, 1)]
+            acted = [t + lookahead + k for k in range(-past, horizon)]
             clipped = np.clip(observed, 0, length - 1)
             expected = [[episode, k] for k in clipped]
             np.testing.assert_array_equal(batch["observation.state"][row], expected)
@@ -53,7 +60,9 @@ def test_windows_are_what_a_loop_gives(
             actions = [[100 + episode, 100 + k] for k in np.clip(acted, 0, length - 1)]
             np.testing.assert_array_equal(batch["action"][row], actions)
             assert batch["action_is_pad"][row].tolist() == [not 0 <= k < length for k in acted]
-            assert batch["observation_is_pad"][row].tolist() == [k < 0 for k in observed]
+            assert batch["observation_is_pad"][row].tolist() == [
+                not 0 <= k < length for k in observed
+            ]
             assert batch["task"][row] == f"task {episode}"
             row += 1
 
@@ -136,3 +145,48 @@ def test_epoch_order_depends_on_seed_and_epoch_alone() -> None:
     np.testing.assert_array_equal(order, epoch_order(100, 0, 0))
     for other in (epoch_order(100, 1, 0), epoch_order(100, 0, 1)):
         assert (order != other).any()
+
+
+@given(st.integers(1, 200), st.integers(0, 50))
+def test_equal_weights_change_nothing(n: int, seed: int) -> None:
+    np.testing.assert_array_equal(
+        epoch_order(n, seed, 3, weights=np.ones(n)), epoch_order(n, seed, 3)
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.floats(0, 100, allow_subnormal=False), min_size=2, max_size=50).filter(any),
+    st.integers(0, 50),
+)
+def test_every_window_is_drawn_as_often_as_its_weight_says(weights: list[float], seed: int) -> None:
+    """Within one, in every epoch."""
+    w, n = np.array(weights), len(weights)
+    counts = np.bincount(epoch_order(n, seed, 0, weights=w), minlength=n)
+    assert counts.sum() == n
+    assert (np.abs(counts - n * w / w.sum()) < 1 + 1e-6).all()
+
+
+def test_weights_are_right_on_average() -> None:
+    w = np.array([0.0, 1.0, 2.0, 0.3, 5.0])
+    counts = sum(
+        np.bincount(epoch_order(5, 1, epoch, weights=w), minlength=5) for epoch in range(2000)
+    )
+    np.testing.assert_allclose(counts / 2000, 5 * w / w.sum(), atol=0.05)
+
+
+def test_windows_have_the_weight_of_their_episode(counting_store: Build) -> None:
+    options = {"history": 1, "past": 0, "horizon": 1, "use_environment_state": False}
+    windows = WindowDataset(
+        counting_store([2, 3, 1]), episodes=(2, 0), episode_weights=(5.0, 0.5), **options
+    )  # pyright: ignore
+    assert windows.weights is not None
+    assert windows.weights.tolist() == [5.0, 0.5, 0.5]
+    for wrong, message in (
+        ((1.0,), "wrong number of weights; expected 2; got 1"),
+        ((1.0, -1.0), "negative or not finite"),
+        ((np.nan, 1.0), "negative or not finite"),
+        ((0.0, 0.0), "every weight is zero"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            WindowDataset(counting_store([2, 3]), episode_weights=wrong, **options)  # pyright: ignore

@@ -1,4 +1,4 @@
-"""The parquet files of a LeRobot v3.0 dataset, read with errors that name the file."""
+"""What a LeRobot v3.0 dataset says about its episodes and tasks, in parquet files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,59 +7,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from robot_policy.core.errors import DataError
 from robot_policy.data.formats import lerobot_v3_layout as layout
+from robot_policy.data.formats.lerobot_statistics import Statistics
+from robot_policy.data.formats.parquet import read_table
 
 _NEEDED = ("episode_index", "length", "data/chunk_index", "data/file_index")
-
-
-def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Reads a parquet file; columns that are not there are left out.
-
-    Raises:
-        DataError: If the file is missing or damaged.
-    """
-    try:
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            chosen = names if columns is None else [name for name in columns if name in names]
-            return file.read(columns=chosen, use_threads=False)
-    except FileNotFoundError as error:
-        raise DataError("no such file", where=path) from error
-    except (pa.ArrowException, OSError) as error:
-        raise DataError("not a readable parquet file", where=path, got=error) from error
-
-
-def column(table: pa.Table, name: str, *, size: int, where: Path) -> NDArray[Any]:
-    """Returns a numeric column as (N,) if `size` is 1, else (N, size).
-
-    Raises:
-        DataError: If it is missing, holds nulls or is of another size.
-    """
-    if name not in table.column_names:
-        raise DataError(f"no column {name!r}", where=where, valid=table.column_names)
-    chunked = table.column(name)
-    if isinstance(chunked.type, pa.ExtensionType) or chunked.null_count:
-        raise DataError(f"{name} holds nulls or arrays of several axes", where=where)
-    flat = chunked.combine_chunks()
-    rows = len(flat)
-    while pa.types.is_list(flat.type) or pa.types.is_fixed_size_list(flat.type):
-        flat = flat.flatten()
-    values = flat.to_numpy(zero_copy_only=False)
-    if len(values) != rows * size:
-        raise DataError(
-            f"{name} has a wrong size", where=where, expected=rows * size, got=len(values)
-        )
-    return values if size == 1 else values.reshape(rows, size)
 
 
 def read_episode_table(
     root: Path, info: Mapping[str, Any], *, statistics: bool = False
 ) -> list[dict[str, Any]]:
     """Returns one row of meta/episodes per committed episode, in order.
+
+    Numbers may be missing among them; the rows are as many as info.json says, all the same.
 
     Args:
         root: Dataset.
@@ -76,22 +38,43 @@ def read_episode_table(
             break
         rows += _episode_rows(path, statistics=statistics)
     rows = rows[:total]
-    for index in range(total):
-        if index >= len(rows) or rows[index]["episode_index"] != index:
-            raise DataError(f"no row for episode {index}", where=root / "meta/episodes")
+    previous = -1
+    for row in rows:
+        if row["episode_index"] <= previous:
+            raise DataError(
+                "the rows of the episodes are not in order",
+                where=root / "meta/episodes",
+                expected=f"more than {previous}",
+                got=row["episode_index"],
+            )
+        previous = row["episode_index"]
+    if len(rows) < total:
+        raise DataError(f"no row for episode {len(rows)}", where=root / "meta/episodes")
     return rows
 
 
 def _episode_rows(path: Path, *, statistics: bool) -> list[dict[str, Any]]:
-    try:
-        names = pq.read_schema(path).names
-    except (pa.ArrowException, OSError) as error:
-        raise DataError("not a readable parquet file", where=path, got=error) from error
-    missing = [name for name in _NEEDED if name not in names]
+    # Opening such a wide file takes longer than reading it, so it is opened once.
+    table = read_table(path, but=None if statistics else "stats/")
+    missing = [name for name in _NEEDED if name not in table.column_names]
     if missing:
-        raise DataError(f"no column {missing[0]!r}", where=path, valid=names)
-    wanted = [name for name in names if statistics or not name.startswith("stats/")]
-    return read_table(path, wanted).to_pylist()
+        raise DataError(f"no column {missing[0]!r}", where=path, valid=table.column_names)
+    rows = table.to_pylist()
+    for row in rows:
+        for name in _NEEDED:
+            if not isinstance(row[name], int) or row[name] < 0:
+                raise DataError(f"{name} is not a number", where=path, got=row[name])
+    return rows
+
+
+def row_statistics(row: Mapping[str, Any]) -> Statistics:
+    """Returns the statistics in a row of meta/episodes."""
+    statistics: Statistics = {}
+    for name, value in row.items():
+        if name.startswith("stats/") and value is not None:
+            key, _, statistic = name.removeprefix("stats/").rpartition("/")
+            statistics.setdefault(key, {})[statistic] = np.array(value)
+    return statistics
 
 
 def read_tasks(root: Path) -> list[str]:

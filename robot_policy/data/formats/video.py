@@ -1,8 +1,9 @@
 """Camera images as MP4 files: one frame per control period, cheap to read at random."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_policy.core.errors import DataError
+from robot_policy.data.frames import Frames, load_frames
 
 CODEC = "h264"
 _ENCODER = "libx264"
@@ -20,6 +22,8 @@ _ENCODER = "libx264"
 _GROUP_OF_PICTURES = 2
 _QUALITY = 18  # constant rate factor; differences are hardly visible
 _PRESET = "veryfast"
+_REORDERED = 16
+"""Packets that may lie beyond the last one wanted before the search for it ends."""
 
 # What libav has to say about damaged files goes into the error instead.
 av.logging.set_level(av.logging.PANIC)
@@ -47,12 +51,78 @@ def video_info(height: int, width: int, rate_hz: float) -> dict[str, Any]:
     }
 
 
-def write_video(path: Path, frames: NDArray[np.uint8], rate_hz: float) -> None:
+@dataclass(frozen=True, slots=True)
+class VideoFrames:
+    """Consecutive frames of a video file, decoded one at a time; see `Frames`.
+
+    Attributes:
+        path: Video file.
+        size: (height, width) the frames must have.
+        rate_hz: Frames per second.
+        first: Number of the first frame.
+        count: Number of frames.
+        depth: Whether they are depth, uint16 with one channel, and not RGB.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    rate_hz: float
+    first: int
+    count: int
+    depth: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, h, w, C)."""
+        return (self.count, *self.size, 1 if self.depth else 3)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels."""
+        return np.dtype(np.uint16 if self.depth else np.uint8)
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """Yields the frames.
+
+        Raises:
+            DataError: If the file is missing or damaged, has another image size or lacks a frame.
+        """
+        done = 0
+        with _naming(self.path):
+            for number, image in _decode(
+                self.path, self.rate_hz, start=self.first, depth=self.depth
+            ):
+                if number < self.first:
+                    continue
+                if image.shape[:2] != self.size:
+                    raise DataError(
+                        "wrong image size",
+                        where=self.path,
+                        expected=self.size,
+                        got=image.shape[:2],
+                    )
+                if number != self.first + done:
+                    raise DataError(
+                        "a video frame is missing",
+                        where=self.path,
+                        expected=self.first + done,
+                        got=number,
+                    )
+                yield image
+                done += 1
+                if done == self.count:
+                    return
+        raise DataError(
+            "the video is too short", where=self.path, expected=f"{self.count} frames", got=done
+        )
+
+
+def write_video(path: Path, frames: Frames, rate_hz: float) -> None:
     """Encodes frames; frame i is shown at i / rate_hz.
 
     Args:
         path: File to write.
-        frames: (N, h, w, 3) RGB.
+        frames: (N, h, w, 3) RGB, looked at one at a time.
         rate_hz: Frames per second.
     """
     height, width = frames.shape[1:3]
@@ -77,62 +147,85 @@ def write_video(path: Path, frames: NDArray[np.uint8], rate_hz: float) -> None:
         container.mux(stream.encode())
 
 
+def copy_video(path: Path, frames: VideoFrames) -> bool:
+    """Copies compressed frames into a file of their own, where that is possible.
+
+    It is, if they begin with a key frame and each is there once; nothing is decoded, and the frames
+    stay what they are to the bit.
+
+    Args:
+        path: File to write.
+        frames: Part of a video.
+
+    Returns:
+        Whether it was possible. If not, there may be a file to be overwritten.
+
+    Raises:
+        DataError: If the source is missing or damaged.
+    """
+    with _naming(frames.path), av.open(str(frames.path), "r") as source:
+        stream = source.streams.video[0]
+        time_base = stream.time_base or Fraction(1, 1000)
+        packets = list(_packets_of(source, stream, frames, time_base))
+        numbers = sorted(_number(packet.pts, time_base, frames.rate_hz) for packet in packets)
+        whole = numbers == list(range(frames.first, frames.first + frames.count))
+        if not packets or not packets[0].is_keyframe or not whole:
+            return False
+        shift = min(packet.pts for packet in packets if packet.pts is not None)
+        with av.open(str(path), "w", format="mp4") as target:
+            copied = target.add_stream_from_template(stream)
+            for packet in packets:
+                packet.pts = (packet.pts or 0) - shift
+                packet.dts = None if packet.dts is None else packet.dts - shift
+                packet.stream = copied
+                target.mux(packet)
+    return True
+
+
+def _packets_of(
+    source: Any, stream: Any, frames: VideoFrames, time_base: Fraction
+) -> Iterator[av.Packet]:
+    if frames.first:
+        source.seek(int(frames.first / frames.rate_hz / time_base), stream=stream, backward=True)
+    after = 0
+    for packet in source.demux(stream):
+        if packet.pts is None:
+            continue
+        number = _number(packet.pts, time_base, frames.rate_hz)
+        if frames.first <= number < frames.first + frames.count:
+            yield packet
+        elif number >= frames.first + frames.count:
+            after += 1
+            if after > _REORDERED:
+                return
+
+
 def read_video(
     path: Path, *, shape: tuple[int, int], rate_hz: float, first: int, count: int
 ) -> NDArray[np.uint8]:
-    """Decodes consecutive frames.
-
-    Args:
-        path: Video file.
-        shape: (height, width) the frames must have.
-        rate_hz: Frames per second.
-        first: Number of the first frame wanted.
-        count: Frames wanted.
+    """Decodes consecutive frames, see `VideoFrames`.
 
     Returns:
         (count, height, width, 3) RGB.
-
-    Raises:
-        DataError: If the file is missing or damaged, has another image size or too few frames.
     """
-    frames = np.empty((count, *shape, 3), dtype=np.uint8)
-    done = 0
+    return load_frames(VideoFrames(path, shape, rate_hz, first, count), where=path)
+
+
+@contextmanager
+def _naming(path: Path) -> Generator[None]:
     try:
-        for number, image in _decode(path, rate_hz, start=first):
-            if number < first:
-                continue
-            if image.shape[:2] != shape:
-                raise DataError("wrong image size", where=path, expected=shape, got=image.shape[:2])
-            if number != first + done:
-                raise DataError(
-                    "a video frame is missing", where=path, expected=first + done, got=number
-                )
-            frames[done] = image
-            done += 1
-            if done == count:
-                return frames
-    except (av.error.FFmpegError, OSError, IndexError) as error:
+        yield
+    except (av.error.FFmpegError, OSError, IndexError, ValueError) as error:
         raise DataError("not a readable video", where=path, got=error) from error
-    raise DataError("the video is too short", where=path, expected=f"{count} frames", got=done)
 
 
-def decode_image(data: bytes, *, where: object) -> NDArray[np.uint8]:
-    """Decodes a PNG or JPEG file held in memory to (h, w, 3) RGB.
-
-    Raises:
-        DataError: If it is neither.
-    """
-    try:
-        container = av.open(BytesIO(data), "r")
-        try:
-            return _rgb(next(container.decode(video=0)))
-        finally:
-            container.close()
-    except (av.error.FFmpegError, OSError, StopIteration, IndexError) as error:
-        raise DataError("not a readable image", where=where, got=error) from error
+def _number(pts: int | None, time_base: Fraction, rate_hz: float) -> int:
+    return round(float((pts or 0) * time_base) * rate_hz)
 
 
-def _decode(path: Path, rate_hz: float, *, start: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+def _decode(
+    path: Path, rate_hz: float, *, start: int, depth: bool
+) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yields frames with their numbers, from the key frame at or before `start`."""
     with av.open(str(path), "r") as container:
         stream = container.streams.video[0]
@@ -141,9 +234,10 @@ def _decode(path: Path, rate_hz: float, *, start: int) -> Iterator[tuple[int, ND
         if start:
             container.seek(int(start / rate_hz / time_base), stream=stream, backward=True)
         for frame in container.decode(stream):
-            seconds = 0.0 if frame.pts is None else float(frame.pts * time_base)
-            yield round(seconds * rate_hz), _rgb(frame)
+            yield _number(frame.pts, time_base, rate_hz), _pixels(frame, depth=depth)
 
 
-def _rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
+def _pixels(frame: av.VideoFrame, *, depth: bool) -> NDArray[Any]:
+    if depth:
+        return frame.to_ndarray()[..., None].astype(np.uint16)
     return np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)

@@ -1,0 +1,1 @@
+"""Datasets from one format into another, without losing anything silently."""

@@ -1,0 +1,52 @@
+"""Images of an episode, whether they are in memory or decoded one by one."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_policy.core.errors import DataError
+
+
+class Frames(Protocol):
+    """N images of one size, in order. An array (N, h, w, C) is one; so is what reads a file.
+
+    Iterating again begins again. Nothing that iterates holds more than a few images at a time.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, h, w, C)."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels: uint8, or uint16 for depth."""
+        ...
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """Yields N images (h, w, C)."""
+        ...
+
+
+def load_frames(frames: Frames, *, where: object) -> NDArray[Any]:
+    """Returns all images in one array (N, h, w, C).
+
+    Args:
+        frames: Images.
+        where: Named in the error.
+
+    Raises:
+        DataError: If there are fewer images than were promised, or one cannot be decoded.
+    """
+    if isinstance(frames, np.ndarray):
+        return frames
+    loaded = np.empty(frames.shape, frames.dtype)
+    count = 0
+    for image in frames:
+        loaded[count] = image
+        count += 1
+    if count != len(loaded):
+        raise DataError("images are missing", where=where, expected=len(loaded), got=count)
+    return loaded
