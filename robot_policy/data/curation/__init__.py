@@ -1,0 +1,1 @@
+"""Choosing, labelling, splitting and joining episodes, without copying any."""
