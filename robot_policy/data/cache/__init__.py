@@ -1,0 +1,1 @@
+"""Decoded datasets on disk, built once and mapped into memory."""
