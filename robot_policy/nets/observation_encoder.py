@@ -1,41 +1,69 @@
-"""Turns a window of normalised observations into one conditioning vector."""
+"""Turns a window of normalised observations into features."""
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from robot_policy.core.errors import ConfigError
-from robot_policy.core.observation import ENVIRONMENT_STATE, STATE
+from robot_policy.core.observation import ENVIRONMENT_STATE, STATE, image_key
 from robot_policy.core.specs import PolicySpec
+from robot_policy.nets.crop import centre_crop, random_crop
+from robot_policy.nets.draws import Draws
+from robot_policy.nets.vision import CameraEncoder, VisionConfig
 
 
-class StateEncoder(nn.Module):
-    """Concatenates the T states, and the privileged states where the policy uses them.
+class ObservationEncoder(nn.Module):
+    """Per observation: the state, the privileged state, and the features of every camera.
+
+    Every camera has an encoder of its own, in the order of the spec. Without cameras there is
+    nothing to learn here.
 
     Args:
         spec: Of the policy.
+        vision: Of the camera encoders.
+
+    Attributes:
+        step_features: F, features of one observation.
+        out_features: T * F, features of the window.
 
     Raises:
-        ConfigError: If the policy is to see cameras, which this encoder does not.
+        ConfigError: If a hyper-parameter is out of range or does not suit the images.
     """
 
-    def __init__(self, spec: PolicySpec) -> None:
+    def __init__(self, spec: PolicySpec, vision: VisionConfig) -> None:
         super().__init__()
-        if spec.cameras:
-            raise ConfigError(
-                "this policy learns from states only",
-                where="cameras",
-                expected="none",
-                got=", ".join(spec.cameras),
-            )
+        vision.check_vision()
         self._keys = [STATE]
         size = spec.state.size
         if spec.environment_state is not None:
             self._keys.append(ENVIRONMENT_STATE)
             size += spec.environment_state.size
-        self.out_features = spec.history * size
+        self._cameras = tuple(spec.cameras)
+        # A list, because camera names may hold characters that names of modules must not.
+        encoders = [CameraEncoder(image, vision) for image in spec.cameras.values()]
+        self.cameras = nn.ModuleList(encoders)
+        self.step_features = size + sum(encoder.out_features for encoder in encoders)
+        self.out_features = spec.history * self.step_features
 
-    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Returns (B, out_features) from (B, T, S) and (B, T, E)."""
-        return torch.cat([batch[key].flatten(1) for key in self._keys], dim=-1)
+    def forward(self, batch: Mapping[str, Tensor], *, draws: Draws | None = None) -> Tensor:
+        """Returns (B, T, F).
+
+        Args:
+            batch: (B, T, S) states, (B, T, E) privileged states, (B, T, h, w, 3) uint8 images.
+            draws: In training, for the places of the crops; None crops the centre.
+        """
+        features = [batch[key] for key in self._keys]
+        for camera, encoder in zip(self._cameras, self.cameras, strict=True):
+            assert isinstance(encoder, CameraEncoder)
+            images = batch[image_key(camera)]
+            features.append(_encode(encoder, images, draws))
+        return torch.cat(features, dim=-1)
+
+
+def _encode(encoder: CameraEncoder, images: Tensor, draws: Draws | None) -> Tensor:
+    """(B, T, h, w, 3) to (B, T, 2K)."""
+    if draws is None:
+        cropped = centre_crop(images, encoder.size)
+    else:
+        cropped = random_crop(images, encoder.size, draws=draws)
+    return encoder(cropped.flatten(0, 1)).unflatten(0, images.shape[:2])
