@@ -1,23 +1,23 @@
 """Behaviour cloning: an MLP regresses the action chunk from the observation window."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from robot_policy.core.observation import ACTION
 from robot_policy.core.specs import PolicySpec
+from robot_policy.nets.draws import Draws
 from robot_policy.nets.mlp import mlp
-from robot_policy.nets.observation_encoder import StateEncoder
+from robot_policy.nets.observation_encoder import ObservationEncoder
+from robot_policy.nets.vision import VisionConfig
 from robot_policy.policies.module import Batch, PolicyModule, masked_mean
 
 
 @dataclass(frozen=True)
-class BcConfig:
+class BcConfig(VisionConfig):
     """Hyper-parameters of `Bc`."""
 
     history: int = 2
@@ -37,13 +37,13 @@ class Bc(PolicyModule[BcConfig]):
 
     config_type = BcConfig
     presets: ClassVar[Mapping[str, BcConfig]] = {
-        "cpu": BcConfig(),
+        "cpu": BcConfig(vision_width=16),
         "gpu": BcConfig(hidden=(1024, 1024, 1024)),
     }
 
     def __init__(self, config: BcConfig, spec: PolicySpec) -> None:
         super().__init__(config, spec)
-        self.encoder = StateEncoder(spec)
+        self.encoder = ObservationEncoder(spec, config)
         size = spec.horizon * spec.action.size
         self.net = mlp(self.encoder.out_features, config.hidden, size)
 
@@ -52,20 +52,17 @@ class Bc(PolicyModule[BcConfig]):
         """Sets history and horizon."""
         return replace(source, history=config.history, horizon=config.horizon, past=0)
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Returns the chunk (B, H, A)."""
-        return self.net(self.encoder(batch)).unflatten(-1, (-1, self.spec.action.size))
+    def forward(self, batch: Batch, *, draws: Draws | None = None) -> Tensor:
+        """Returns the chunk (B, H, A); `draws` in training, for the crops of the images."""
+        features = self.encoder(batch, draws=draws).flatten(1)
+        return self.net(features).unflatten(-1, (-1, self.spec.action.size))
 
-    def loss(self, batch: Batch, *, generator: torch.Generator) -> Tensor:
-        """Returns the regression loss; draws nothing."""
-        del generator
+    def loss(self, batch: Batch, *, draws: Draws) -> Tensor:
+        """Returns the regression loss; draws only the crops of the images."""
         compare = functional.l1_loss if self.config.loss == "l1" else functional.mse_loss
-        error = compare(self(batch), batch[ACTION], reduction="none")
+        error = compare(self(batch, draws=draws), batch[ACTION], reduction="none")
         return masked_mean(error, batch["action_is_pad"] if self.config.mask_padding else None)
 
-    def sample(
-        self, batch: Batch, *, num_samples: int, generators: Sequence[np.random.Generator]
-    ) -> Tensor:
+    def decode(self, batch: Batch, noise: Tensor) -> Tensor:
         """Returns the one prediction N times, (B, N, H, A)."""
-        del generators
-        return self(batch)[:, None].expand(-1, num_samples, -1, -1)
+        return self(batch)[:, None].expand(-1, noise.shape[1], -1, -1)

@@ -1,75 +1,78 @@
 """What a trainable policy is: a network with a loss and a way to draw from it."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from robot_policy.core.specs import PolicySpec
+from robot_policy.core.errors import ConfigError
+from robot_policy.core.policy import standard_normal
+from robot_policy.nets.trainable import Batch, TrainableModule
 
-type Batch = Mapping[str, Tensor]
-"""Normalised tensors under dataset keys: ``observation.state`` (B, T, S), ``action`` (B, L, A)
-with L = P + H, ``action_is_pad`` (B, L) bool."""
+__all__ = ["Batch", "PolicyModule", "masked_mean"]
 
 
-class PolicyModule[C](nn.Module, ABC):
+class PolicyModule[C](TrainableModule[C]):
     """Base of every policy that is trained here.
 
     A subclass is one file; a line in `robot_policy.policies.registry` makes it known. Its
-    constructor takes the config and the finished spec, and builds the network.
+    constructor takes the config and the finished spec, and builds the network. What the training
+    engine asks of it is in `TrainableModule`.
 
     Attributes:
-        config_type: Frozen dataclass of the hyper-parameters.
-        presets: Named hyper-parameters, at least ``cpu`` (two cores, minutes) and ``gpu``.
+        prefix_needs_gradient: Whether heeding ``action_prefix_weights`` takes a gradient.
     """
 
-    config_type: ClassVar[type]
-    presets: ClassVar[Mapping[str, Any]]
-
-    def __init__(self, config: C, spec: PolicySpec) -> None:
-        super().__init__()
-        self.config = config
-        self.spec = spec
+    prefix_needs_gradient: ClassVar[bool] = False
 
     @classmethod
-    @abstractmethod
-    def complete_spec(cls, config: C, source: PolicySpec) -> PolicySpec:
-        """Adds history, horizon and past to the `source` of the data.
+    def config_for(cls, config: C, teacher: "PolicyModule") -> C:
+        """Returns the config with which it can learn from `teacher`, a trained policy.
+
+        Asked where `config` has a hyper-parameter ``teacher``, the path of a checkpoint.
 
         Raises:
-            ConfigError: If the hyper-parameters contradict each other.
+            ConfigError: If it cannot.
+        """
+        raise ConfigError("it learns from data alone", where=cls.__name__, got=type(teacher))
+
+    def learn_from(self, teacher: "PolicyModule") -> Self:
+        """Begins with the weights of `teacher` and follows it in training."""
+        raise ConfigError("it learns from data alone", where=type(self).__name__, got=type(teacher))
+
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """Shape of the standard normal numbers that make one candidate; () if it needs none."""
+        return ()
+
+    @abstractmethod
+    def decode(self, batch: Batch, noise: Tensor) -> Tensor:
+        """Turns noise (B, N, *noise_shape) into N normalised chunks per row, (B, N, P + H, A).
+
+        A function of its arguments alone: all randomness is in `noise`, which is what makes a
+        policy exportable, and its answers equal on every runtime.
         """
 
-    @classmethod
-    def build(cls, config: C, source: PolicySpec) -> Self:
-        """Builds the network for data that looks like `source`."""
-        return cls(config, cls.complete_spec(config, source))
-
-    @abstractmethod
-    def loss(self, batch: Batch, *, generator: torch.Generator) -> Tensor:
-        """Returns the scalar training loss of a normalised batch."""
-
-    @abstractmethod
     def sample(
         self, batch: Batch, *, num_samples: int, generators: Sequence[np.random.Generator]
     ) -> Tensor:
         """Draws N normalised chunks per row, (B, N, P + H, A); one generator per row."""
+        device = next(self.parameters()).device
+        noise = standard_normal((num_samples, *self.noise_shape), generators)
+        return self.decode(batch, torch.from_numpy(noise).to(device))
 
 
 def masked_mean(error: Tensor, is_pad: Tensor | None) -> Tensor:
-    """Mean of (B, L, A), without the padded steps (B, L) if they are given."""
+    """Mean of (B, L, A), without the padded steps (B, L) if they are given.
+
+    Every row counts the same however many of its steps are padding, so that the mean over parts
+    of a batch is the mean over the batch.
+    """
     if is_pad is None:
         return error.mean()
     keep = (~is_pad)[..., None].to(error.dtype)
-    return (error * keep).sum() / (keep.sum() * error.shape[-1]).clamp(min=1.0)
-
-
-def standard_normal(
-    shape: tuple[int, ...], generators: Sequence[np.random.Generator], device: torch.device
-) -> Tensor:
-    """Noise (B, *shape), row b from ``generators[b]``."""
-    rows = [g.standard_normal(shape, dtype=np.float32) for g in generators]
-    return torch.from_numpy(np.stack(rows)).to(device)
+    per_row = (error * keep).sum((1, 2)) / (keep.sum((1, 2)) * error.shape[-1]).clamp(min=1.0)
+    return per_row.mean()

@@ -6,7 +6,14 @@ POLICIES = Registry(
     "policy",
     {
         "bc": "robot_policy.policies.bc:Bc",
+        "bc_gmm": "robot_policy.policies.bc_gmm:BcGmm",
+        "bc_lstm_gmm": "robot_policy.policies.bc_lstm_gmm:BcLstmGmm",
+        "consistency": "robot_policy.policies.consistency:Consistency",
         "diffusion": "robot_policy.policies.diffusion:Diffusion",
+        "flow": "robot_policy.policies.flow:Flow",
+        "lerobot_act": "robot_policy.policies.peers.lerobot_act:LerobotAct",
+        "lerobot_diffusion": "robot_policy.policies.peers.lerobot_diffusion:LerobotDiffusion",
+        "robomimic_bc_rnn": "robot_policy.policies.peers.robomimic_bc_rnn:RobomimicBcRnn",
     },
 )
 """Name to `PolicyModule` class."""

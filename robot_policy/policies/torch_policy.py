@@ -1,14 +1,18 @@
 """Makes a trained network a `Policy`: units in, units out."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from robot_policy.core.observation import Candidates, Windows
-from robot_policy.core.policy import Generators, per_row
+from robot_policy.core.network_io import candidates_of, network_inputs
+from robot_policy.core.observation import ACTION_PREFIX_WEIGHTS, STATE, Candidates, Windows
+from robot_policy.core.policy import Generators, per_row, standard_normal
 from robot_policy.core.specs import PolicySpec
-from robot_policy.core.transforms import Pipeline, Sample
-from robot_policy.policies.module import PolicyModule
+from robot_policy.core.transforms import Pipeline
+from robot_policy.nets.tensors import bounded_threads, to_tensors
+from robot_policy.policies.cuda_graph import CapturedDecode
+from robot_policy.policies.module import Batch, PolicyModule
+
+__all__ = ["TorchPolicy", "to_tensors"]
 
 
 class TorchPolicy:
@@ -18,38 +22,48 @@ class TorchPolicy:
         module: Trained network; switched to evaluation mode.
         pipeline: The one it was trained with.
         device: Where it runs.
+        threads: CPU threads of torch during a call, 0 for what torch is set to.
     """
 
-    def __init__(self, module: PolicyModule, pipeline: Pipeline, *, device: torch.device) -> None:
+    def __init__(
+        self, module: PolicyModule, pipeline: Pipeline, *, device: torch.device, threads: int = 0
+    ) -> None:
         self.module = module.to(device).eval()
         self.pipeline = pipeline
         self.device = device
+        self.threads = threads
+        self._decode = CapturedDecode(self.module.decode) if device.type == "cuda" else None
 
     @property
     def spec(self) -> PolicySpec:
         """What it needs and what it promises."""
-        return self.module.spec
+        return self.pipeline.source_spec(self.module.spec)
+
+    @property
+    def device_type(self) -> str:
+        """``cpu`` or ``cuda``."""
+        return self.device.type
 
     def reset(self) -> None:
         """Nothing is kept between calls."""
 
-    @torch.inference_mode()
     def sample(
         self, windows: Windows, *, num_samples: int = 1, generator: Generators
     ) -> Candidates:
         """Draws (B, N, H, A) actions in the robot's units."""
-        batch = to_tensors(self.pipeline.apply(windows.as_sample()), self.device)
-        generators = per_row(generator, windows.batch_size)
-        chunks = self.module.sample(batch, num_samples=num_samples, generators=generators)
-        actions = self.pipeline.invert(chunks.float().cpu().numpy()).astype(np.float32)
-        past = self.spec.past
-        return Candidates(actions[:, :, past:], actions[:, :, :past] if past else None)
+        inputs = network_inputs(windows, self.pipeline, self.spec)
+        gradient = self.module.prefix_needs_gradient and ACTION_PREFIX_WEIGHTS in inputs
+        # No gradient can be taken of what was made in inference mode.
+        with torch.no_grad() if gradient else torch.inference_mode(), bounded_threads(self.threads):
+            batch = to_tensors(inputs, self.device)
+            chunks = self._chunks(batch, num_samples, generator, gradient=gradient)
+        return candidates_of(chunks.float().cpu().numpy(), self.pipeline, self.spec)
 
-
-def to_tensors(sample: Sample, device: torch.device) -> dict[str, Tensor]:
-    """Moves the arrays of a sample to `device`; texts stay behind."""
-    return {
-        key: torch.from_numpy(np.ascontiguousarray(value)).to(device, non_blocking=True)
-        for key, value in sample.items()
-        if isinstance(value, np.ndarray)
-    }
+    def _chunks(
+        self, batch: Batch, num_samples: int, generators: Generators, *, gradient: bool
+    ) -> Tensor:
+        generators = per_row(generators, len(batch[STATE]))
+        if self._decode is None or gradient:
+            return self.module.sample(batch, num_samples=num_samples, generators=generators)
+        noise = standard_normal((num_samples, *self.module.noise_shape), generators)
+        return self._decode(batch, torch.from_numpy(noise).to(self.device))

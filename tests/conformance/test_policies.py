@@ -1,18 +1,22 @@
 """What every policy in the registry must do, whatever it is."""
 
 import dataclasses
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from robot_policy.checkpoint import load_policy, save_policy
+from robot_policy.core.errors import ConfigError
 from robot_policy.core.observation import ACTION, ENVIRONMENT_STATE, STATE, Windows
 from robot_policy.core.policy import Policy
 from robot_policy.core.robot import load_robot
-from robot_policy.core.specs import ArraySpec, PolicySpec
+from robot_policy.core.specs import ArraySpec, PolicySpec, image_spec
+from robot_policy.nets.draws import Draws
 from robot_policy.policies.module import PolicyModule
 from robot_policy.policies.registry import POLICIES
 from robot_policy.policies.torch_policy import TorchPolicy, to_tensors
@@ -20,7 +24,22 @@ from robot_policy.training.config import PRESETS
 from robot_policy.training.pipeline import make_pipeline
 
 SOURCE = load_robot("panda_twin").spec(environment_state=ArraySpec(shape=(3,), names=tuple("xyz")))
+SEEING = replace(SOURCE, cameras={"agent view": image_spec(24, 32), "wrist": image_spec(24, 24)})
 CPU = torch.device("cpu")
+
+
+def each_policy() -> list[Any]:
+    """Names of the registry; those whose library is missing are skipped."""
+    cases = []
+    for name in POLICIES:
+        library = POLICIES[name].library
+        missing = bool(library) and importlib.util.find_spec(library) is None
+        skip = pytest.mark.skipif(missing, reason=f"{library} is not installed")
+        cases.append(pytest.param(name, marks=[pytest.mark.peer, skip] if library else []))
+    return cases
+
+
+NAMES = each_policy()
 
 
 def statistics_for(source: PolicySpec) -> dict[str, dict[str, np.ndarray]]:
@@ -40,7 +59,12 @@ def build(name: str, source: PolicySpec = SOURCE) -> TorchPolicy:
     torch.manual_seed(0)
     policy_class: type[PolicyModule] = POLICIES[name]
     module = policy_class.build(policy_class.presets["cpu"], source)
-    pipeline = make_pipeline(module.spec, statistics_for(source), states="min_max")
+    pipeline = make_pipeline(
+        module.spec,
+        statistics_for(source),
+        states=policy_class.state_normalization,
+        actions=policy_class.action_normalization,
+    )
     return TorchPolicy(module, pipeline, device=CPU)
 
 
@@ -54,6 +78,10 @@ def windows_for(spec: PolicySpec, *, batch: int, seed: int = 0) -> Windows:
         valid=np.ones((batch, spec.history), bool),
         past_valid=np.ones((batch, spec.past), bool),
         environment_state=None if env is None else draw(batch, spec.history, env.size),
+        images={
+            name: rng.integers(0, 256, (batch, spec.history, *camera.shape), dtype=np.uint8)
+            for name, camera in spec.cameras.items()
+        },
         instructions=("",) * batch,
     )
 
@@ -73,7 +101,7 @@ def training_batch(spec: PolicySpec, *, batch: int) -> dict[str, torch.Tensor]:
     return to_tensors(sample, CPU)
 
 
-@pytest.fixture(scope="module", params=list(POLICIES))
+@pytest.fixture(scope="module", params=NAMES)
 def policy(request: pytest.FixtureRequest) -> TorchPolicy:
     return build(request.param)
 
@@ -83,7 +111,7 @@ def test_it_is_a_policy(policy: TorchPolicy) -> None:
     policy.reset()
 
 
-@pytest.mark.parametrize("name", list(POLICIES))
+@pytest.mark.parametrize("name", NAMES)
 def test_it_has_every_preset(name: str) -> None:
     assert set(POLICIES[name].presets) == set(PRESETS)
 
@@ -124,6 +152,8 @@ def test_a_row_does_not_depend_on_who_shares_its_batch(policy: TorchPolicy) -> N
         together,
         state=together.state[1:2],
         past=together.past[1:2],
+        valid=together.valid[1:2],
+        past_valid=together.past_valid[1:2],
         environment_state=together.environment_state[1:2],
         instructions=("",),
     )
@@ -131,22 +161,44 @@ def test_a_row_does_not_depend_on_who_shares_its_batch(policy: TorchPolicy) -> N
     np.testing.assert_allclose(one.actions[0], both.actions[1], atol=1e-4)
 
 
-def test_it_works_without_privileged_state() -> None:
-    for name in POLICIES:
-        policy = build(name, replace(SOURCE, environment_state=None))
-        windows = windows_for(policy.spec, batch=1)
-        assert policy.sample(windows, generator=np.random.default_rng(0)).actions.shape[0] == 1
+@pytest.mark.parametrize("name", NAMES)
+def test_it_works_without_privileged_state(name: str) -> None:
+    policy = build(name, replace(SOURCE, environment_state=None))
+    windows = windows_for(policy.spec, batch=1)
+    assert policy.sample(windows, generator=np.random.default_rng(0)).actions.shape[0] == 1
 
 
-@pytest.mark.parametrize("name", list(POLICIES))
+@pytest.mark.parametrize("name", NAMES)
+def test_it_learns_from_images(name: str) -> None:
+    """Every parameter of the encoders learns, and the answer depends on what is seen."""
+    if not POLICIES[name].sees_cameras:
+        with pytest.raises(ConfigError, match="states only"):
+            build(name, SEEING)
+        return
+    policy = build(name, SEEING)
+    windows = windows_for(policy.spec, batch=2)
+    dark = {camera: np.zeros_like(frames) for camera, frames in windows.images.items()}
+    seen, unseen = (
+        policy.sample(w, generator=np.random.default_rng(0)).actions
+        for w in (windows, replace(windows, images=dark))
+    )
+    assert seen.shape == (2, 1, policy.spec.horizon, policy.spec.action.size)
+    assert not np.array_equal(seen, unseen)
+    batch = training_batch(policy.spec, batch=4)
+    policy.module.loss(batch, draws=Draws(torch.Generator().manual_seed(0))).backward()
+    still = [key for key, p in policy.module.named_parameters() if p.grad is None]
+    assert still == []
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_training_lowers_the_loss(name: str) -> None:
     module = build(name).module.train()
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3)
     batch = training_batch(module.spec, batch=16)
-    generator = torch.Generator().manual_seed(0)
+    draws = Draws(torch.Generator().manual_seed(0))
     losses = []
     for _ in range(100):
-        loss = module.loss(batch, generator=generator)
+        loss = module.loss(batch, draws=draws)
         assert loss.ndim == 0
         optimizer.zero_grad()
         loss.backward()
@@ -155,15 +207,15 @@ def test_training_lowers_the_loss(name: str) -> None:
     assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:5])
 
 
-@pytest.mark.parametrize("name", list(POLICIES))
+@pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_learns(name: str) -> None:
-    module = build(name).module
-    module.loss(training_batch(module.spec, batch=4), generator=torch.Generator()).backward()
+    module = build(name).module.train()
+    module.loss(training_batch(module.spec, batch=4), draws=Draws(torch.Generator())).backward()
     without = [key for key, p in module.named_parameters() if p.grad is None]
     assert without == []
 
 
-@pytest.mark.parametrize("name", list(POLICIES))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_saved_policy_answers_the_same(name: str, tmp_path: Path) -> None:
     policy = build(name)
     save_policy(
@@ -185,7 +237,7 @@ def test_a_saved_policy_answers_the_same(name: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(a.actions, b.actions)
 
 
-@pytest.mark.parametrize("name", list(POLICIES))
+@pytest.mark.parametrize("name", NAMES)
 def test_hyper_parameters_are_flat_and_json_ready(name: str) -> None:
     for preset in POLICIES[name].presets.values():
         for value in dataclasses.asdict(preset).values():

@@ -55,7 +55,7 @@ def test_a_truncated_file_is_named(folder: Path, name: str, keep: slice) -> None
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("format_version", 99, "another version; expected format_version 1; got 99"),
+        ("format_version", 99, "another version; expected format_version 2; got 99"),
         ("policy", "bcc", "did you mean 'bc'"),
         ("hyper_parameters", {"hidden": [8], "depth": 3}, "depth"),
         ("hyper_parameters", {"hidden": [9]}, "weights of another network"),

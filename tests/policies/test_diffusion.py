@@ -7,6 +7,7 @@ import torch
 from robot_policy.core.errors import ConfigError
 from robot_policy.core.observation import ACTION, STATE
 from robot_policy.core.robot import load_robot
+from robot_policy.nets.draws import Draws
 from robot_policy.nets.unet1d import ConditionalUnet1d, SinusoidalEmbedding
 from robot_policy.policies.diffusion import Diffusion, DiffusionConfig
 
@@ -38,8 +39,17 @@ def test_the_window_begins_at_the_first_observation() -> None:
 def test_the_unet_keeps_the_shape(length: int, channels: tuple[int, ...]) -> None:
     net = ConditionalUnet1d(3, 5, channels=channels, kernel=3, groups=4, step_embedding=8)
     assert length % net.shortest_length == 0
-    out = net(torch.randn(2, length, 3), torch.tensor([0, 7]), torch.randn(2, 5))
+    out = net(torch.randn(2, length, 3), torch.tensor([0, 7]), torch.randn(2, 1, 5))
     assert out.shape == (2, length, 3)
+
+
+def test_prepared_observations_give_the_same() -> None:
+    net = ConditionalUnet1d(3, 10, channels=(8, 16), kernel=3, groups=4, step_embedding=8)
+    actions, condition = torch.randn(6, 8, 3), torch.randn(6, 2, 5)
+    prepared = net.prepare(condition)
+    step = torch.tensor([5])
+    expected = net(actions, step.expand(6), condition)
+    torch.testing.assert_close(net.denoise(actions, step, prepared), expected)
 
 
 def test_every_step_has_its_own_embedding() -> None:
@@ -60,14 +70,14 @@ def test_it_learns_two_ways_and_draws_both(prediction: str, steps: int) -> None:
     )
     module = Diffusion.build(config, SOURCE)
     optimizer = torch.optim.AdamW(module.parameters(), lr=2e-3)
-    generator = torch.Generator().manual_seed(0)
+    draws = Draws(torch.Generator().manual_seed(0))
     sides = torch.tensor([-0.6, 0.6]).repeat(32)[:, None, None]
     batch = {
         STATE: torch.zeros(64, 1, SOURCE.state.size),
         ACTION: sides.expand(-1, 4, SOURCE.action.size),
     }
     for _ in range(steps):
-        loss = module.loss(batch, generator=generator)
+        loss = module.loss(batch, draws=draws)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

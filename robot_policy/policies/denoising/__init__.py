@@ -1,0 +1,1 @@
+"""Ways from noise to an action chunk: what diffusion, flow and consistency policies share."""
