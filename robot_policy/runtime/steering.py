@@ -11,7 +11,8 @@ def choose(windows: Windows, candidates: Candidates, scorer: Scorer | None) -> N
     """Returns one chunk (B, H, A) per robot.
 
     Without a scorer it is the policy's own first sample. With one it is the candidate of the
-    highest score; where no score of a row is finite, the first sample again.
+    highest score; where no score of a row is finite, the first sample again. For more than
+    that, `robot_policy.runtime.guidance` makes a steered policy of a policy and a critic.
     """
     rows = np.arange(candidates.actions.shape[0])
     if scorer is None:

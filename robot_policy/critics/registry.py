@@ -1,0 +1,15 @@
+"""The critics that can be trained and loaded by name."""
+
+from robot_policy.core.registry import Registry
+
+CRITICS = Registry(
+    "critic",
+    {
+        "cal_ql": "robot_policy.critics.cal_ql:CalQl",
+        "iql": "robot_policy.critics.iql:Iql",
+        "monte_carlo": "robot_policy.critics.monte_carlo:MonteCarlo",
+        "preference": "robot_policy.critics.preference:Preference",
+        "support": "robot_policy.critics.support:Support",
+    },
+)
+"""Name to `Critic` class."""

@@ -1,0 +1,1 @@
+"""Steers any policy at run time by what scorers say of its candidates."""
