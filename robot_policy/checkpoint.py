@@ -1,39 +1,67 @@
-"""Checkpoint folders: ``config.json``, ``spec.json``, ``stats.json``, ``model.safetensors``."""
+"""Saves and loads trained policies; torch is imported only where a policy is a torch module."""
 
 import dataclasses
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from robot_policy import __version__
-from robot_policy.core.errors import CheckpointError, RobotPolicyError
+from robot_policy.core.errors import CheckpointError, ConfigError, UnknownNameError
 from robot_policy.core.files import write_json
-from robot_policy.core.policy import Policy
+from robot_policy.core.policy import LoadedPolicy
+from robot_policy.core.registry import Registry
 from robot_policy.core.specs import PolicySpec
 from robot_policy.core.transforms import Pipeline, Statistics
-from robot_policy.policies.module import PolicyModule
 from robot_policy.policies.registry import POLICIES
-from robot_policy.policies.torch_policy import TorchPolicy
+from robot_policy.runtime.policy_folder import (
+    CONFIG,
+    FORMAT_VERSION,
+    SPEC,
+    STATISTICS,
+    PolicyFolder,
+    PolicyKind,
+    statistics_digest,
+    statistics_from_json,
+    statistics_to_json,
+)
 
-FORMAT_VERSION = 1
-_FILES = ("config.json", "spec.json", "stats.json", "model.safetensors")
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from robot_policy.critics.module import Critic
+    from robot_policy.critics.torch_scorer import TorchScorer
+    from robot_policy.nets.trainable import TrainableModule
+    from robot_policy.policies.module import PolicyModule
+    from robot_policy.policies.torch_policy import TorchPolicy
+
+__all__ = [
+    "check_unchanged",
+    "find_policy",
+    "load_policy",
+    "load_scorer",
+    "load_spec",
+    "load_statistics",
+    "load_torch_policy",
+    "parse_config",
+    "resolve_device",
+    "save_critic",
+    "save_policy",
+    "statistics_digest",
+    "statistics_from_json",
+    "statistics_to_json",
+    "write_description",
+]
 
 
 def save_policy(
     folder: Path,
     *,
     name: str,
-    module: PolicyModule,
+    module: "PolicyModule",
     pipeline: Pipeline,
     statistics: Statistics,
-    weights: Mapping[str, Tensor],
+    weights: "Mapping[str, Tensor]",
     training: Mapping[str, Any],
 ) -> None:
     """Writes a policy folder that `load_policy` reads.
@@ -47,68 +75,240 @@ def save_policy(
         weights: State of the module, for example its moving average.
         training: Settings of the run, kept for the reader.
     """
+    config = {
+        "policy": name,
+        "hyper_parameters": dataclasses.asdict(module.config),
+        "pipeline": pipeline.to_json(),
+        "training": dict(training),
+    }
+    spec = pipeline.source_spec(module.spec)
+    _save(folder, config, spec=spec, statistics=statistics, weights=weights)
+
+
+def save_critic(
+    folder: Path,
+    *,
+    name: str,
+    module: "Critic",
+    pipeline: Pipeline,
+    statistics: Statistics,
+    weights: "Mapping[str, Tensor]",
+    labels: Mapping[str, Any],
+    instructions: Sequence[str],
+    training: Mapping[str, Any],
+) -> None:
+    """Writes a critic folder that `load_scorer` reads.
+
+    Args:
+        folder: Is created; the caller moves it into place when it is whole.
+        name: Of the critic in the registry.
+        module: Gives config and spec.
+        pipeline: Saved by configuration; the one scaling, in training and in use.
+        statistics: Saved in full; what the pipeline is rebuilt from.
+        weights: State of the module, for example its moving average.
+        labels: What its values are values of.
+        instructions: It was trained on, and may be asked about.
+        training: Settings of the run, kept for the reader.
+    """
+    config = {
+        "critic": name,
+        "hyper_parameters": dataclasses.asdict(module.config),
+        "pipeline": pipeline.to_json(),
+        "labels": dict(labels),
+        "instructions": list(instructions),
+        "training": dict(training),
+    }
+    spec = pipeline.source_spec(module.spec)
+    _save(folder, config, spec=spec, statistics=statistics, weights=weights)
+
+
+def _save(
+    folder: Path,
+    config: Mapping[str, Any],
+    *,
+    spec: PolicySpec,
+    statistics: Statistics,
+    weights: "Mapping[str, Tensor]",
+) -> None:
+    from safetensors.torch import save_file
+
     folder.mkdir(parents=True)
-    write_json(
-        folder / "config.json",
-        {
-            "format_version": FORMAT_VERSION,
-            "robot_policy_version": __version__,
-            "policy": name,
-            "hyper_parameters": dataclasses.asdict(module.config),
-            "pipeline": pipeline.to_json(),
-            "training": dict(training),
-        },
-    )
-    write_json(folder / "spec.json", module.spec.to_json())
-    write_json(folder / "stats.json", statistics_to_json(statistics))
+    write_description(folder, config, spec=spec, statistics=statistics)
     tensors = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
-    save_file(tensors, folder / "model.safetensors")
+    save_file(tensors, folder / PolicyKind.CHECKPOINT.model_file)
 
 
-def load_policy(path: str | Path, *, device: str = "cpu") -> Policy:
-    """Loads a trained policy.
+def write_description(
+    folder: Path, config: Mapping[str, Any], *, spec: PolicySpec, statistics: Statistics
+) -> None:
+    """Writes what both kinds of policy folder have: all but the network."""
+    versions = {"format_version": FORMAT_VERSION, "robot_policy_version": __version__}
+    digest = {"statistics_digest": statistics_digest(statistics)}
+    write_json(folder / CONFIG, {**versions, **config, **digest})
+    write_json(folder / SPEC, spec.to_json())
+    write_json(folder / STATISTICS, statistics_to_json(statistics))
+
+
+def load_policy(
+    path: str | Path,
+    *,
+    device: str = "cpu",
+    options: Mapping[str, Any] | None = None,
+    threads: int = 0,
+) -> LoadedPolicy:
+    """Loads a trained policy, or an exported one, for which no torch is needed or imported.
 
     Args:
         path: A policy folder, a checkpoint step, or a run, whose last checkpoint is taken.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda`` or ``auto``.
+        options: Hyper-parameters to set anew, of those that shape how the policy draws: number of
+            denoising steps, sampler, guidance.
+        threads: CPU threads it may use, 0 for as many as the library would take.
 
     Raises:
-        CheckpointError: If the folder is missing, incomplete or damaged, or was written by
-            another format version; if `device` is not available.
-        UnknownNameError: If its policy is not in the registry.
+        CheckpointError: If the folder is missing, incomplete or damaged, was written by another
+            format version, or holds other statistics than it was trained with; if `device` is not
+            available.
+        UnknownNameError: If its policy is not in the registry, or has no such option.
+        ConfigError: If an option's value does not suit, or the policy was exported, which fixes
+            its options.
     """
-    folder = find_policy(Path(path))
-    config = _read(folder / "config.json")
-    _check_version(config, folder)
-    statistics = load_statistics(folder)
-    spec = load_spec(folder)
-    policy_class: type[PolicyModule] = POLICIES[config["policy"]]
+    folder = PolicyFolder.find(Path(path))
+    if folder.kind == PolicyKind.CHECKPOINT:
+        return load_torch_policy(folder, device=device, options=options, threads=threads)
+    from robot_policy.runtime.exported_policy import ExportedPolicy  # an optional extra
+
+    if options:
+        raise ConfigError(
+            "an exported policy draws as it was exported",
+            where=folder.path,
+            got=", ".join(f"{name}={value}" for name, value in options.items()),
+            hint="export the checkpoint again with these options",
+        )
+    return ExportedPolicy.load(folder, device=device, threads=threads)
+
+
+def load_torch_policy(
+    folder: PolicyFolder,
+    *,
+    device: str = "cpu",
+    options: Mapping[str, Any] | None = None,
+    threads: int = 0,
+) -> "TorchPolicy":
+    """Loads a checkpoint; arguments and errors are those of `load_policy`."""
+    from robot_policy.policies.torch_policy import TorchPolicy
+
+    config = folder.unchanged_config()
+    if "critic" in config:
+        raise CheckpointError(
+            "a critic, which judges actions and proposes none",
+            where=folder.path,
+            expected="a policy",
+            got=config["critic"],
+            hint="give it with --steer to a policy",
+        )
+    module, pipeline = _load_module(folder, config, config.get("policy"), POLICIES, options)
+    return TorchPolicy(module, pipeline, device=resolve_device(device), threads=threads)
+
+
+def load_scorer(
+    path: str | Path,
+    *,
+    device: str = "cpu",
+    options: Mapping[str, Any] | None = None,
+    threads: int = 0,
+) -> "TorchScorer":
+    """Loads a trained critic.
+
+    Args:
+        path: A critic folder, a checkpoint step, or a run, whose last checkpoint is taken.
+        device: ``cpu``, ``cuda`` or ``auto``.
+        options: Hyper-parameters to set anew: `pessimism`.
+        threads: CPU threads it may use, 0 for as many as the library would take.
+
+    Raises:
+        CheckpointError: As `load_policy`; if the folder holds a policy.
+        UnknownNameError: If its kind is not in the registry, or has no such option.
+    """
+    from robot_policy.critics.registry import CRITICS
+    from robot_policy.critics.torch_scorer import TorchScorer
+    from robot_policy.nets.language import make_text_encoder
+
+    folder = PolicyFolder.find(Path(path))
+    config = folder.unchanged_config()
+    if "critic" not in config:
+        raise CheckpointError(
+            "a policy, which proposes actions and judges none",
+            where=folder.path,
+            expected="a critic, as `robot-policy train-critic` makes it",
+        )
+    loaded = _load_module(folder, config, config["critic"], CRITICS, options)
+    module: Critic = loaded[0]
+    text = make_text_encoder(module.config.text_encoder, features=module.config.text_features)
+    return TorchScorer(
+        module,
+        loaded[1],
+        text=text,
+        instructions=tuple(map(str, config.get("instructions", ()))),
+        name=config["critic"],
+        device=resolve_device(device),
+        threads=threads,
+    )
+
+
+def _load_module(
+    folder: PolicyFolder,
+    config: Mapping[str, Any],
+    name: Any,
+    registry: Registry,
+    options: Mapping[str, Any] | None,
+) -> tuple[Any, Pipeline]:
+    pipeline = folder.pipeline(config)
     try:
-        hyper_parameters = parse_config(policy_class.config_type, config["hyper_parameters"])
-        module = policy_class(hyper_parameters, spec)
-        pipeline = Pipeline.from_json(config["pipeline"], statistics)
+        if name is None:
+            raise KeyError("policy")
+        module_class: type[TrainableModule[Any]] = registry[name]
+        hyper_parameters = parse_config(module_class.config_type, config["hyper_parameters"])
+        for option in options or {}:
+            if option not in module_class.sampling_options:
+                valid = module_class.sampling_options
+                raise UnknownNameError.of("sampling option", option, valid, where=name)
+        hyper_parameters = dataclasses.replace(hyper_parameters, **(options or {}))
+        module = module_class(hyper_parameters, pipeline.network_spec(folder.spec()))
     except (KeyError, TypeError) as error:
-        raise CheckpointError("a wrong entry", where=folder / "config.json", got=error) from error
-    _load_weights(module, folder / "model.safetensors")
-    return TorchPolicy(module, pipeline, device=resolve_device(device))
+        raise folder.wrong_entry(error) from error
+    _load_weights(module, folder.model)
+    return module, pipeline
 
 
 def load_spec(path: Path) -> PolicySpec:
-    """Reads only the spec of a checkpoint.
+    """Reads only the spec of a policy.
 
     Raises:
-        CheckpointError: If there is no checkpoint at `path`, or its spec is damaged.
+        CheckpointError: If there is no policy at `path`, or its spec is damaged.
     """
-    return _parse(find_policy(path) / "spec.json", PolicySpec.from_json)
+    return PolicyFolder.find(path).spec()
 
 
 def load_statistics(path: Path) -> Statistics:
-    """Reads only the statistics of a checkpoint.
+    """Reads only the statistics of a policy.
 
     Raises:
-        CheckpointError: If there is no checkpoint at `path`, or its statistics are damaged.
+        CheckpointError: If there is no policy at `path`, or its statistics are damaged.
     """
-    return _parse(find_policy(path) / "stats.json", statistics_from_json)
+    return PolicyFolder.find(path).statistics()
+
+
+def check_unchanged(path: Path) -> dict[str, Any]:
+    """Checks that a policy is of this version and has the statistics it was trained with.
+
+    Returns:
+        Its ``config.json``.
+
+    Raises:
+        CheckpointError: If not, or if there is no policy at `path`.
+    """
+    return PolicyFolder.find(path).unchanged_config()
 
 
 def find_policy(path: Path) -> Path:
@@ -117,28 +317,17 @@ def find_policy(path: Path) -> Path:
     Raises:
         CheckpointError: If there is none, or a file of it is missing.
     """
-    if not path.exists():
-        raise CheckpointError("no such checkpoint", where=path)
-    for folder in (path, path / "policy", path / "checkpoints" / "last" / "policy"):
-        present = [name for name in _FILES if (folder / name).is_file()]
-        if len(present) == len(_FILES):
-            return folder
-        if present:
-            missing = sorted(set(_FILES) - set(present))
-            raise CheckpointError(f"{missing[0]} is missing", where=folder, expected=_FILES)
-    raise CheckpointError(
-        "not a checkpoint",
-        where=path,
-        expected=f"a folder with {', '.join(_FILES)}, or a training run",
-    )
+    return PolicyFolder.find(path).path
 
 
-def resolve_device(name: str) -> torch.device:
-    """Returns a device; ``auto`` is the GPU where there is one.
+def resolve_device(name: str) -> "torch.device":
+    """Returns a device of torch; ``auto`` is the GPU where there is one.
 
     Raises:
         CheckpointError: If it is not available.
     """
+    import torch
+
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -148,22 +337,6 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise CheckpointError("no CUDA device here", where=name, valid=["cpu"])
     return device
-
-
-def statistics_to_json(statistics: Statistics) -> dict[str, dict[str, list[Any]]]:
-    """Returns a JSON-ready dict; shapes are kept as nested lists."""
-    return {
-        key: {name: np.asarray(value).tolist() for name, value in stats.items()}
-        for key, stats in statistics.items()
-    }
-
-
-def statistics_from_json(data: Mapping[str, Mapping[str, Any]]) -> Statistics:
-    """Inverse of `statistics_to_json`."""
-    return {
-        key: {name: np.asarray(value, dtype=np.float64) for name, value in stats.items()}
-        for key, stats in data.items()
-    }
 
 
 def parse_config[C](config_type: type[C], data: Mapping[str, Any]) -> C:
@@ -176,28 +349,10 @@ def parse_config[C](config_type: type[C], data: Mapping[str, Any]) -> C:
     return config_type(**values)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    return _parse(path, dict)
+def _load_weights(module: "TrainableModule[Any]", path: Path) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
 
-
-def _parse[T](path: Path, parse: Callable[[Any], T]) -> T:
-    try:
-        return parse(json.loads(path.read_text()))
-    except (ValueError, KeyError, TypeError, RobotPolicyError) as error:
-        raise CheckpointError("damaged", where=path, got=repr(error)) from error
-
-
-def _check_version(config: Mapping[str, Any], folder: Path) -> None:
-    if config.get("format_version") != FORMAT_VERSION:
-        raise CheckpointError(
-            "written by another version",
-            where=folder / "config.json",
-            expected=f"format_version {FORMAT_VERSION}",
-            got=config.get("format_version"),
-        )
-
-
-def _load_weights(module: PolicyModule, path: Path) -> None:
     try:
         module.load_state_dict(load_file(path))
     except SafetensorError as error:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robot_policy.core.episode import Success
 from robot_policy.core.errors import ConfigError, DataError
@@ -12,6 +13,9 @@ from robot_policy.core.transforms import Pipeline, Sample
 from robot_policy.data.store import EpisodeStore
 from robot_policy.data.windows import WindowDataset, epoch_order, split_episodes
 from robot_policy.training.config import TrainConfig
+from robot_policy.training.datasets import names
+
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ def choose_episodes(store: EpisodeStore, config: TrainConfig) -> Split:
     if not split.training:
         raise DataError(
             "no episode to learn from",
-            where=config.dataset,
+            where=names(config.dataset),
             hint="every episode is marked as a failure; --no-successes-only takes them all",
         )
     return split
@@ -55,11 +59,17 @@ def source_spec(store: EpisodeStore, config: TrainConfig) -> PolicySpec:
     spec = store.spec
     for camera in config.cameras:
         if camera not in spec.cameras:
-            raise ConfigError(f"no camera {camera!r}", where=config.dataset, valid=spec.cameras)
+            where = names(config.dataset)
+            raise ConfigError(f"no camera {camera!r}", where=where, valid=spec.cameras)
     return replace(
         spec,
         environment_state=spec.environment_state if config.environment_state else None,
         cameras={camera: spec.cameras[camera] for camera in config.cameras},
+        calibrations={
+            camera: calibration
+            for camera, calibration in spec.calibrations.items()
+            if camera in config.cameras or config.environment_state
+        },
     )
 
 
@@ -73,6 +83,12 @@ class BatchSource:
         pipeline: Applied to every batch.
         batch_size: Windows per batch; fewer where there are not as many.
         seed: Of the order.
+        lookahead: Steps by which windows are moved ahead, see `WindowDataset`.
+        weights: Of the episodes, see `WindowDataset`; None if all count the same.
+
+    Attributes:
+        batch_size: Windows per batch.
+        batches_per_epoch: Whole batches in a pass over the data.
     """
 
     def __init__(
@@ -84,6 +100,8 @@ class BatchSource:
         pipeline: Pipeline,
         batch_size: int,
         seed: int,
+        lookahead: int = 0,
+        weights: Sequence[float] | None = None,
     ) -> None:
         self._windows = WindowDataset(
             store,
@@ -93,22 +111,40 @@ class BatchSource:
             cameras=tuple(spec.cameras),
             use_environment_state=spec.environment_state is not None,
             episodes=episodes,
+            lookahead=lookahead,
+            episode_weights=weights,
         )
         self._pipeline = pipeline
         self._seed = seed
-        self._batch_size = min(batch_size, len(self._windows))
-        self.batches_per_epoch = len(self._windows) // self._batch_size
-        self._epoch = -1
-        self._order = np.empty(0, dtype=np.int64)
+        self.batch_size = min(batch_size, len(self._windows))
+        self.batches_per_epoch = len(self._windows) // self.batch_size
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
 
-    def training_batch(self, number: int) -> Sample:
-        """Batch `number`, counted from 0 over all epochs; a rest at an epoch's end is dropped."""
+    def training_batch(self, number: int, *, rows: slice = _ALL) -> Sample:
+        """Batch `number`, counted from 0 over all epochs; a rest at an epoch's end is dropped.
+
+        Args:
+            number: Of the batch.
+            rows: Which of its rows to gather.
+        """
+        return self._normalized(self._indices(number)[rows])
+
+    def describe(self, number: int, rows: Sequence[int]) -> str:
+        """Says in words which windows are in `rows` of a training batch."""
         epoch, place = divmod(number, self.batches_per_epoch)
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._order = epoch_order(len(self._windows), self._seed, epoch)
-        start = place * self._batch_size
-        return self._normalized(self._order[start : start + self._batch_size])
+        indices = self._indices(number)
+        windows = ", ".join(self._windows.describe(int(indices[row])) for row in rows)
+        return f"epoch {epoch}, batch {place}: {windows}"
+
+    def _indices(self, number: int) -> NDArray[np.int64]:
+        epoch, place = divmod(number, self.batches_per_epoch)
+        known, order = self._order  # read and written at once: threads ask too
+        if epoch != known:
+            windows = self._windows
+            order = epoch_order(len(windows), self._seed, epoch, weights=windows.weights)
+            self._order = epoch, order
+        start = place * self.batch_size
+        return order[start : start + self.batch_size]
 
     def fixed_batch(self, *, size: int) -> Sample:
         """Up to `size` windows spread evenly over the data, always the same ones."""

@@ -14,24 +14,29 @@ class Ema:
     shadow <- d shadow + (1 - d) weight, d = min(max_decay, 1 - (1 + n)^-power) at step n.
 
     Args:
-        module: Whose state is averaged.
+        module: Whose state is averaged. Its tensors are remembered, so they must be changed in
+            place, as optimisers and `load_state_dict` do.
         config: Decay.
     """
 
     def __init__(self, module: nn.Module, config: EmaConfig) -> None:
         self._config = config
-        self.shadow = {key: value.detach().clone() for key, value in module.state_dict().items()}
+        state = {key: value.detach() for key, value in module.state_dict().items()}
+        self.shadow = {key: value.clone() for key, value in state.items()}
+        averaged = [key for key, value in state.items() if value.is_floating_point()]
+        copied = [key for key in state if key not in averaged]
+        # One call over all tensors: a network of hundreds of small ones is otherwise a good part
+        # of a step.
+        self._weights, self._averages = ([s[k] for k in averaged] for s in (state, self.shadow))
+        self._copied, self._copies = ([s[k] for k in copied] for s in (state, self.shadow))
 
     @torch.no_grad()
-    def update(self, module: nn.Module, *, step: int) -> None:
+    def update(self, *, step: int) -> None:
         """Moves the average towards the weights after gradient step number `step` (from 1)."""
         decay = min(self._config.max_decay, 1.0 - (1.0 + step) ** -self._config.power)
-        state = module.state_dict()
-        averaged = [key for key, value in state.items() if value.is_floating_point()]
-        for key in averaged:
-            self.shadow[key].lerp_(state[key], 1.0 - decay)
-        for key in state.keys() - set(averaged):
-            self.shadow[key].copy_(state[key])
+        torch._foreach_lerp_(self._averages, self._weights, 1.0 - decay)  # pyright: ignore
+        for copy, value in zip(self._copies, self._copied, strict=True):
+            copy.copy_(value)
 
     def load(self, shadow: Mapping[str, Tensor]) -> None:
         """Restores an average that was saved."""

@@ -29,6 +29,8 @@ class CurveLogger:
             self._run = importlib.import_module("wandb").init(  # optional extra
                 project="robot-policy", dir=str(root), config=dict(config), resume="allow"
             )
+            # Its own step may only grow, but an evaluation ends steps after its checkpoint.
+            self._run.define_metric("*", step_metric="gradient_step")
 
     def log(self, scalars: Mapping[str, float], *, step: int) -> None:
         """Writes `scalars` for gradient step `step`."""
@@ -36,7 +38,7 @@ class CurveLogger:
             for name, value in scalars.items():
                 self._writer.add_scalar(name, value, step)
         if self._run is not None:
-            self._run.log(dict(scalars), step=step)
+            self._run.log({**scalars, "gradient_step": step})
 
     def close(self) -> None:
         """Flushes and closes."""

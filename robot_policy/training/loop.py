@@ -2,44 +2,48 @@
 
 import math
 import time
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from robot_policy.checkpoint import (
-    load_spec,
-    load_statistics,
-    resolve_device,
-    save_policy,
-    statistics_to_json,
-)
-from robot_policy.core.errors import ConfigError, DataError, RobotPolicyError
-from robot_policy.core.files import read_json, require_new_folder, write_json
-from robot_policy.core.specs import check_runs_on
+from robot_policy.checkpoint import resolve_device
+from robot_policy.core.files import require_new_folder, write_json
+from robot_policy.core.transforms import Sample
 from robot_policy.data.store import EpisodeStore
-from robot_policy.policies.module import Batch, PolicyModule
-from robot_policy.policies.registry import POLICIES
-from robot_policy.policies.torch_policy import to_tensors
+from robot_policy.nets.tensors import to_tensors
+from robot_policy.nets.trainable import Batch, TrainableModule
+from robot_policy.policies.module import PolicyModule
 from robot_policy.training.config import TrainConfig, config_to_json
-from robot_policy.training.data import BatchSource, choose_episodes, source_spec
+from robot_policy.training.contradictions import (
+    check_division,
+    check_evaluation,
+    check_precision,
+)
+from robot_policy.training.data import Split, choose_episodes, source_spec
+from robot_policy.training.datasets import episode_weights, open_datasets, recorded_spec
 from robot_policy.training.ema import Ema
+from robot_policy.training.evaluations import Evaluation, Evaluations
+from robot_policy.training.gradient_step import GradientStep, NonFiniteLossError
 from robot_policy.training.logger import CurveLogger
+from robot_policy.training.non_finite import describe
 from robot_policy.training.pipeline import make_pipeline, used_statistics
-from robot_policy.training.progress import training_progress
+from robot_policy.training.prefetch import Prefetcher
+from robot_policy.training.processes import Division, make_accelerator
+from robot_policy.training.progress import decoding_progress, training_progress
+from robot_policy.training.resume import check_same_data, check_same_settings
 from robot_policy.training.run_folder import RunFolder
-from robot_policy.training.state import load_training_state, save_training_state
+from robot_policy.training.schedule import learning_rate
+from robot_policy.training.state import Progress, load_training_state, save_training_state
+from robot_policy.training.stop_request import StopRequest
+from robot_policy.training.subject import PolicySubject, Subject
+from robot_policy.training.teacher import check_teacher, load_teacher
+from robot_policy.training.validation import validation_loss
 
 _SMOOTHING = 50
 _LOG_EVERY = 50
 _VALIDATION_WINDOWS = 1024
-# Settings that may differ between a run and its resumption without changing what is learned. The
-# dataset may have moved; that it is the same one is checked by what it holds.
-_FREE_TO_CHANGE = frozenset(
-    {"dataset", "output", "resume", "steps", "epochs", "device", "threads", "validate_every",
-     "checkpoint_every", "tensorboard", "wandb", "json"}
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,216 +55,283 @@ class TrainResult:
         steps: Gradient steps done in total.
         loss: Training loss, mean of the last steps.
         validation_loss: Of the averaged weights; None without validation episodes.
-        steps_per_s: Rate of this part of the run.
+        steps_per_s: Rate of this part of the run; 0 if there was nothing left to do.
         parameters: Trained parameters.
+        best: Best evaluation in the twin; None if there was none.
     """
 
     checkpoint: Path
     steps: int
-    loss: float
+    loss: float | None
     validation_loss: float | None
     steps_per_s: float
     parameters: int
+    best: Evaluation | None = None
 
 
 class Trainer:
-    """One run of one policy on one dataset.
+    """One run of one policy, or critic, on one dataset.
 
     Args:
         name: Of the policy in the registry.
         config: Settings.
+        subject: What is trained; a policy if None.
 
     Raises:
         RobotPolicyError: If the settings, the dataset or the run to resume are not usable. Nothing
             has been written then.
     """
 
-    def __init__(self, name: str, config: TrainConfig) -> None:
+    def __init__(self, name: str, config: TrainConfig, *, subject: Subject | None = None) -> None:
         self.name = name
         self.config = config
+        self.subject: Subject = subject or PolicySubject()
         self.folder = RunFolder(config.output)
-        self._check_output()
-        self.device = resolve_device(config.device)
+        if config.resume:
+            check_same_settings(self.folder, name, config)
+        elif not config.dry_run:
+            require_new_folder(config.output)
+        device = resolve_device(config.device)
+        check_precision(config, device)
+        self.accelerator = make_accelerator(device, config.precision)
+        together = self.accelerator.num_processes > 1
+        self.device = self.accelerator.device if together else device
         if config.threads:
             torch.set_num_threads(config.threads)
-        store = EpisodeStore.open(config.dataset, cameras=config.cameras)
-        source = source_spec(store, config)
+        with decoding_progress(shown=self.is_main) as report:
+            store = open_datasets(config, report=report)
         self.statistics = store.statistics
         torch.manual_seed(config.seed)
-        policy_class: type[PolicyModule] = POLICIES[name]
-        self.module = policy_class.build(config.policy, source).to(self.device)
-        spec = self.module.spec
-        self.pipeline = make_pipeline(spec, self.statistics, states=config.normalization)
         split = choose_episodes(store, config)
-        options = {"spec": spec, "pipeline": self.pipeline, "seed": config.seed}
-        self.batches = BatchSource(store, split.training, batch_size=config.batch_size, **options)
-        self.validation: Batch | None = None
-        if split.validation:
-            kept_out = BatchSource(store, split.validation, batch_size=1, **options)
-            sample = kept_out.fixed_batch(size=_VALIDATION_WINDOWS)
-            self.validation = to_tensors(sample, self.device)
+        policy = self.subject.hyper_parameters(config, store, split.training)
+        module_class: type[TrainableModule[Any]] = self.subject.registry[name]
+        teacher = load_teacher(policy, device=self.device)
+        if teacher is not None:
+            assert issubclass(module_class, PolicyModule)
+            policy = module_class.config_for(policy, teacher.module)
+        module = module_class.build(policy, source_spec(store, config)).to(self.device)
+        self.module: TrainableModule[Any] = module
+        check_evaluation(config, self.module.spec)
+        self.pipeline = make_pipeline(
+            self.module.spec,
+            self.statistics,
+            states=config.normalization,
+            actions=self.module.action_normalization,
+            recorded=recorded_spec(config),
+        )
+        if teacher is not None:
+            options = {"module": self.module, "pipeline": self.pipeline, "data": self.statistics}
+            check_teacher(config.policy.teacher, teacher, **options)
+            assert isinstance(module, PolicyModule)
+            module.learn_from(teacher.module)
+        self._load_data(store, split)
         self.steps = config.steps
         if config.epochs is not None:
             self.steps = math.ceil(config.epochs * self.batches.batches_per_epoch)
-        optimizer = config.optimizer
-        self.optimizer = torch.optim.AdamW(
-            self.module.parameters(),
-            lr=optimizer.lr,
-            betas=optimizer.betas,
-            weight_decay=optimizer.weight_decay,
-            fused=True,
+        self.gradient_step = GradientStep(
+            self.module, config, accelerator=self.accelerator, division=self.division
         )
         self.ema = Ema(self.module, config.ema)
-        self.generator = torch.Generator(self.device).manual_seed(config.seed)
-        self.start = self._restore() if config.resume else 0
-        self.validation_loss: float | None = None
+        self.progress = self._restore() if config.resume else Progress()
+
+    def _load_data(self, store: EpisodeStore, split: Split) -> None:
+        config = self.config
+        options: dict[str, Any] = {
+            "spec": self.module.spec,
+            "pipeline": self.pipeline,
+            "seed": config.seed,
+            "lookahead": self.module.training_lookahead,
+        }
+        options["module"] = self.module
+        weights = episode_weights(store, split.training, config)
+        make = self.subject.batch_source
+        self.batches = make(
+            store, split.training, batch_size=config.batch_size, weights=weights, **options
+        )
+        processes, total = self.accelerator.num_processes, self.batches.batch_size
+        check_division(config, processes=processes, batch_size=total)
+        self.division = Division(
+            total, processes, self.accelerator.process_index, config.accumulate
+        )
+        self.prefetcher = Prefetcher(
+            self._rows_of_batch, device=self.device, workers=config.workers
+        )
+        self._validation: Batch | None = None
+        if split.validation and self.is_main:
+            kept_out = make(store, split.validation, batch_size=1, **options)
+            sample = kept_out.fixed_batch(size=_VALIDATION_WINDOWS)
+            self._validation = to_tensors(sample, self.device)
+
+    def _rows_of_batch(self, number: int) -> Sample:
+        return self.batches.training_batch(number, rows=self.division.rows)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the one process that writes and speaks."""
+        return self.accelerator.is_main_process
 
     def run(self) -> TrainResult:
         """Trains to the last step; Ctrl-C leaves a checkpoint of the step it came at."""
-        config, step, losses = self.config, self.start, deque[float](maxlen=_SMOOTHING)
-        write_json(self.folder.config, config_to_json(self.name, config))
+        # Nobody may write before every process has seen that the folder is new.
+        self.accelerator.wait_for_everyone()
+        settings = config_to_json(self.name, self.config)
+        if self.is_main:
+            write_json(self.folder.config, settings)
         logger = CurveLogger(
             self.folder.root,
-            tensorboard=config.tensorboard,
-            wandb=config.wandb,
-            config=config_to_json(self.name, config),
+            tensorboard=self.config.tensorboard and self.is_main,
+            wandb=self.config.wandb and self.is_main,
+            config=settings,
         )
-        start_s = time.perf_counter()
+
+        def log(evaluation: Evaluation) -> None:
+            scalars = {"evaluation/success_rate": evaluation.success_rate}
+            logger.log(scalars, step=evaluation.step)
+
+        evaluations = Evaluations(self.folder, self.config.evaluate, on_result=log)
         self.module.train()
         try:
-            with training_progress(steps=self.steps, done=step) as progress:
-                while step < self.steps:
-                    losses.append(self._step(step))
-                    step += 1
-                    rate = (step - self.start) / (time.perf_counter() - start_s)
-                    mean = sum(losses) / len(losses)
-                    progress.update(step, loss=mean, rate=rate)
-                    self._periodically(step, mean, rate, logger)
-        except KeyboardInterrupt:
-            self._save(step)
-            raise
+            with evaluations, self.prefetcher:
+                rate = self._train(logger, evaluations)
+                self.accelerator.wait_for_everyone()
+                if self.is_main:
+                    evaluations.finish()
         finally:
             logger.close()
-        elapsed_s = time.perf_counter() - start_s
         return TrainResult(
             checkpoint=self.folder.last_checkpoint(),
-            steps=step,
-            loss=sum(losses) / len(losses) if losses else math.nan,
-            validation_loss=self.validation_loss,
-            steps_per_s=(step - self.start) / elapsed_s,
+            steps=self.progress.step,
+            loss=self.progress.loss,
+            validation_loss=self.progress.validation_loss,
+            steps_per_s=rate,
             parameters=sum(p.numel() for p in self.module.parameters()),
+            best=evaluations.best,
         )
 
+    def _train(self, logger: CurveLogger, evaluations: Evaluations) -> float:
+        """Takes the remaining steps; returns how many per second."""
+        progress, first, start_s, rate = self.progress, self.progress.step, time.perf_counter(), 0.0
+        if self.is_main:
+            evaluations.catch_up(self.folder.steps())
+        bar = training_progress(steps=self.steps, done=first, shown=self.is_main)
+        with bar as shown, StopRequest() as stop:
+            try:
+                while progress.step < self.steps:
+                    loss = self._step(progress.step)
+                    progress.step += 1
+                    progress.losses = [*progress.losses[1 - _SMOOTHING :], loss]
+                    rate = (progress.step - first) / (time.perf_counter() - start_s)
+                    if self.is_main:
+                        shown.update(progress.step, loss=progress.loss, rate=rate)
+                        self._periodically(rate, logger, evaluations)
+                    if self.largest(stop.requested):
+                        raise KeyboardInterrupt
+            except KeyboardInterrupt:
+                if self.is_main and not stop.insisted:
+                    self._save()
+                raise
+        return rate
+
+    def largest(self, value: float) -> float:
+        """The largest `value` of all processes, so that all decide alike."""
+        if self.accelerator.num_processes == 1:
+            return value
+        values = self.accelerator.gather(torch.tensor([value], device=self.device))
+        assert isinstance(values, torch.Tensor)
+        return values.max().item()
+
     def _step(self, step: int) -> float:
-        self._set_learning_rate(step)
-        batch = to_tensors(self.batches.training_batch(step), self.device)
-        with self._autocast():
-            loss = self.module.loss(batch, generator=self.generator)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise RobotPolicyError(
-                "the loss is not finite; the last checkpoint is kept",
-                where=f"gradient step {step}",
-                got=value,
-                hint="a smaller --optimizer.lr may help",
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.config.optimizer.clip_norm)
-        self.optimizer.step()
-        self.ema.update(self.module, step=step + 1)
-        return value
-
-    def _periodically(self, step: int, loss: float, rate: float, logger: CurveLogger) -> None:
-        last = step == self.steps
-        if step % _LOG_EVERY == 0 or last:
-            scalars = {"loss/train": loss, "steps_per_s": rate, "lr": self._learning_rate(step)}
-            logger.log(scalars, step=step)
-        if self.validation is not None and (step % self.config.validate_every == 0 or last):
-            self.validation_loss = self._validate(self.validation)
-            logger.log({"loss/validation": self.validation_loss}, step=step)
-        if step % self.config.checkpoint_every == 0 or last:
-            self._save(step)
-
-    def _validate(self, batch: Batch) -> float:
-        """Loss of the averaged weights, with noise of its own so that training is not disturbed."""
-        weights = {key: value.clone() for key, value in self.module.state_dict().items()}
-        self.module.load_state_dict(self.ema.shadow)
-        self.module.eval()
-        generator = torch.Generator(self.device).manual_seed(self.config.seed)
-        with torch.no_grad(), self._autocast():
-            loss = self.module.loss(batch, generator=generator).item()
-        self.module.load_state_dict(weights)
-        self.module.train()
+        """Takes gradient step `step`, counted from 0, and returns the loss before it."""
+        rate = learning_rate(self.config.optimizer, step, steps=self.steps)
+        self.gradient_step.set_learning_rate(rate)
+        batch = self.prefetcher.get(step)
+        try:
+            loss = self.gradient_step(batch, step)
+        except NonFiniteLossError as error:
+            raise describe(
+                error,
+                step=step,
+                module=self.module,
+                batch=batch,
+                batches=self.batches,
+                division=self.division,
+                seed=self.config.seed,
+            ) from error
+        self.module.after_step()
+        self.ema.update(step=step + 1)
         return loss
 
-    def _autocast(self) -> torch.autocast:
-        enabled = self.config.precision == "bfloat16"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
+    def _periodically(self, rate: float, logger: CurveLogger, evaluations: Evaluations) -> None:
+        config, progress, step = self.config, self.progress, self.progress.step
+        last = step == self.steps
+        if step % _LOG_EVERY == 0 or last:
+            lr = learning_rate(config.optimizer, step, steps=self.steps)
+            scalars = {"loss/train": progress.loss or 0.0, "steps_per_s": rate, "lr": lr}
+            logger.log(scalars, step=step)
+        if step % config.validate_every == 0 or last:
+            progress.validation_loss = self.validate()
+            if progress.validation_loss is not None:
+                logger.log({"loss/validation": progress.validation_loss}, step=step)
+        if step % config.checkpoint_every == 0 or config.evaluate.due(step) or last:
+            self._save()
+            evaluations.submit(step)
+            if config.keep_checkpoints:
+                self.folder.prune(config.keep_checkpoints, needed=evaluations.needed)
+        evaluations.poll()
 
-    def _learning_rate(self, step: int) -> float:
-        optimizer = self.config.optimizer
-        if step < optimizer.warmup_steps:
-            return optimizer.lr * (step + 1) / optimizer.warmup_steps
-        progress = (step - optimizer.warmup_steps) / max(1, self.steps - optimizer.warmup_steps)
-        return optimizer.lr * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+    def validate(self) -> float | None:
+        """Loss of the averaged weights on what is kept out; None where nothing is."""
+        if self._validation is None:
+            return None
+        return validation_loss(
+            self.module,
+            self.ema,
+            self._validation,
+            rows_at_once=self.division.total,
+            seed=self.config.seed,
+            autocast=self.accelerator.autocast(),
+        )
 
-    def _set_learning_rate(self, step: int) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(step)
+    def _save(self) -> None:
+        scaler = self.gradient_step.scaler
+        self.progress.scaler = {} if scaler is None else scaler.state_dict()
+        settings = config_to_json(self.name, self.config)
 
-    def _save(self, step: int) -> None:
         def write(folder: Path) -> None:
-            save_policy(
+            self.subject.save(
                 folder / "policy",
                 name=self.name,
                 module=self.module,
                 pipeline=self.pipeline,
                 statistics=used_statistics(self.statistics, self.module.spec),
                 weights=self.ema.shadow,
-                training={**config_to_json(self.name, self.config), "step": step},
+                training={**settings, "step": self.progress.step},
             )
             save_training_state(
                 folder / "training_state",
-                step=step,
+                progress=self.progress,
                 module=self.module,
-                optimizer=self.optimizer,
+                optimizer=self.gradient_step.optimizer,
                 ema=self.ema,
-                generator=self.generator,
             )
 
-        self.folder.commit(step, write)
+        self.folder.commit(self.progress.step, write)
 
-    def _check_output(self) -> None:
-        if not self.config.resume:
-            require_new_folder(self.config.output)
-            return
-        self.folder.last_checkpoint()
-        before = read_json(self.folder.config)
-        now = config_to_json(self.name, self.config)
-        for key in sorted((before.keys() | now.keys()) - _FREE_TO_CHANGE):
-            if before.get(key) != now.get(key):
-                raise ConfigError(
-                    "a resumed run must have the settings it was begun with",
-                    where=f"--{key.replace('_', '-')}",
-                    expected=before.get(key),
-                    got=now.get(key),
-                )
-
-    def _restore(self) -> int:
+    def _restore(self) -> Progress:
         checkpoint = self.folder.last_checkpoint()
-        where = f"dataset {self.config.dataset}"
-        check_runs_on(load_spec(checkpoint), self.module.spec, where=where)
-        now = statistics_to_json(used_statistics(self.statistics, self.module.spec))
-        for key, before in statistics_to_json(load_statistics(checkpoint)).items():
-            if before != now.get(key):
-                raise DataError(
-                    "not the data this run was begun with", where=where, got=f"another {key}"
-                )
-        return load_training_state(
+        check_same_data(
+            checkpoint,
+            self.config.dataset,
+            spec=self.module.spec,
+            statistics=self.statistics,
+        )
+        progress = load_training_state(
             checkpoint / "training_state",
             module=self.module,
-            optimizer=self.optimizer,
+            optimizer=self.gradient_step.optimizer,
             ema=self.ema,
-            generator=self.generator,
         )
+        scaler = self.gradient_step.scaler
+        if scaler is not None and progress.scaler:
+            scaler.load_state_dict(progress.scaler)
+        return progress

@@ -1,0 +1,131 @@
+"""The datasets of a run: opened as one, and how often each is drawn from."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from robot_policy.core.errors import ConfigError
+from robot_policy.core.specs import PolicySpec
+from robot_policy.data.cache.builder import Report
+from robot_policy.data.cache.frame_encoder import SizedFrames
+from robot_policy.data.cache.location import NONE, cache_root
+from robot_policy.data.cache.open_cached import open_cached
+from robot_policy.data.curation.condition import Condition
+from robot_policy.data.curation.facts import facts_of, values_of
+from robot_policy.data.formats.registry import detect_format
+from robot_policy.data.store import EpisodeStore
+from robot_policy.data.windows import checked_weights
+from robot_policy.training.config import TrainConfig
+
+
+def open_datasets(
+    config: TrainConfig, *, report: Report = lambda done, total: None
+) -> EpisodeStore:
+    """Opens everything a run learns from as one; images through the cache, decoded once.
+
+    Args:
+        config: Settings.
+        report: Told of progress while images are decoded into the cache.
+
+    Raises:
+        DataError: If a dataset is missing, damaged or empty, or two do not go together.
+        UnknownNameError: If one lacks a camera.
+        ConfigError: If the cache cannot be used, or only some have a privileged state that is to
+            be learned from.
+    """
+    whole: EpisodeStore | None = None
+    for path in config.dataset:
+        store = _open(path, config, report)
+        if len(config.dataset) > 1:
+            named = [replace(e, dataset=str(path)) for e in store.episodes]
+            store = store.described(named)
+        if whole is None:
+            whole = store
+            continue
+        told = [s.environment_state is not None for s in (whole, store)]
+        if config.environment_state and told[0] != told[1]:
+            raise ConfigError(
+                "privileged state in one dataset and not in another",
+                where=names(config.dataset),
+                hint="--no-environment-state learns without it",
+            )
+        whole = whole.followed_by(store, where=path)
+    assert whole is not None
+    return whole
+
+
+def _open(path: Path, config: TrainConfig, report: Report) -> EpisodeStore:
+    if not config.cameras or config.cache == NONE:
+        return EpisodeStore.open(path, cameras=config.cameras, size=config.image_size)
+    return open_cached(
+        path,
+        encoders={camera: SizedFrames(config.image_size) for camera in config.cameras},
+        root=cache_root(config.cache, path),
+        report=report,
+    )
+
+
+def recorded_spec(config: TrainConfig) -> PolicySpec:
+    """Returns what the robot delivered when the first dataset was recorded."""
+    path = config.dataset[0]
+    return detect_format(path).read_spec(path)
+
+
+def names(datasets: Sequence[Path]) -> str:
+    """Names datasets in an error."""
+    return ", ".join(map(str, datasets))
+
+
+def episode_weights(
+    store: EpisodeStore, episodes: Sequence[int], config: TrainConfig
+) -> list[float] | None:
+    """Returns how often windows of each of the episodes are drawn relative to others.
+
+    With ``dataset_weights`` w_d, dataset d makes up w_d / sum(w) of what is drawn, divided among
+    its episodes by ``episode_weight``.
+
+    Returns:
+        None where all count the same.
+
+    Raises:
+        ConfigError: If a weight is no number, or a dataset that has a share is left without an
+            episode.
+        UnknownNameError: If ``episode_weight`` asks for a field that no episode has.
+    """
+    own = _own_weights(store, config)
+    shares = config.dataset_weights if len(config.dataset) > 1 else ()
+    if not shares:
+        return own and [own[episode] for episode in episodes]
+    checked = checked_weights(shares, len(config.dataset))
+    share = dict(zip(map(str, config.dataset), checked.tolist(), strict=True))
+    weights = [own[episode] if own else 1.0 for episode in episodes]
+    owners = [store.episodes[episode].dataset for episode in episodes]
+    drawn = dict.fromkeys(share, 0.0)
+    for episode, owner, weight in zip(episodes, owners, weights, strict=True):
+        drawn[owner] += weight * store.episodes[episode].length
+    for label, of in drawn.items():
+        if not of and share[label]:
+            raise ConfigError("no episode of it is left to learn from", where=label)
+    return [
+        weight * share[owner] / drawn[owner] if weight else 0.0
+        for owner, weight in zip(owners, weights, strict=True)
+    ]
+
+
+def _own_weights(store: EpisodeStore, config: TrainConfig) -> list[float] | None:
+    if not config.episode_weight:
+        return None
+    condition = Condition.parse(config.episode_weight, where="--episode-weight")
+    rate_hz = 1.0 / store.spec.dt_s
+    facts = [facts_of(e, number=e.index, rate_hz=rate_hz) for e in store.episodes]
+    values = values_of(condition, facts)
+    for episode, value in zip(store.episodes, values, strict=True):
+        if not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise ConfigError(
+                f"not a weight for episode {episode.index}",
+                where="--episode-weight",
+                expected="a number, not negative",
+                got=value,
+            )
+    return list(map(float, values))
