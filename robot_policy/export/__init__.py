@@ -1,0 +1,1 @@
+"""From a trained policy to an artefact that runs without torch."""
