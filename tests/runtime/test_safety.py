@@ -1,7 +1,6 @@
 """What the safety filter promises, whatever is asked of it."""
 
 from dataclasses import replace
-from itertools import permutations
 
 import numpy as np
 import pytest
@@ -59,13 +58,15 @@ def test_a_motion_is_never_widened_or_reversed(action: np.ndarray, position: np.
     assert (restricted.action[:6] * action[:6] >= 0).all()
 
 
-@given(action=actions, position=places)
-def test_the_order_of_limits_does_not_matter(action: np.ndarray, position: np.ndarray) -> None:
-    limits = [LIMITS[name].from_robot(TWIN) for name in LIMITS]
+@given(action=actions, position=places, order=st.permutations(list(LIMITS)))
+def test_the_order_of_limits_does_not_matter(
+    action: np.ndarray, position: np.ndarray, order: list[str]
+) -> None:
+    limits = [LIMITS[name].from_robot(TWIN) for name in order]
     state = state_at(TWIN, position)
-    results = [SafetyFilter(p).restrict(action, state, DT_S).action for p in permutations(limits)]
-    for result in results[1:]:
-        np.testing.assert_array_equal(result, results[0])
+    result = SafetyFilter(limits).restrict(action, state, DT_S)
+    expected = SafetyFilter.from_robot(TWIN).restrict(action, state, DT_S)
+    np.testing.assert_array_equal(result.action, expected.action)
 
 
 @given(position=places, action=actions)
