@@ -45,9 +45,13 @@ class NumberedPolicy:
         return Candidates(actions)
 
 
+HOME = np.array([0.0, 0.3, 0.0, -2.0, 0.0, 2.3, 0.8])
+
+
 def observation(step: int, *, z: float = 0.3) -> Observation:
+    """An arm whose first joint tells the step."""
     state = ROBOT.proprioception(
-        joint_positions=np.full(7, step, float),
+        joint_positions=np.array([step, *HOME[1:]], float),
         gripper_m=0.04,
         ee_position=np.array([0.4, 0.0, z]),
         base_R_ee=np.eye(3),
@@ -93,7 +97,7 @@ def test_windows_hold_the_last_observations_and_executed_actions() -> None:
 
 
 def test_past_actions_are_the_ones_sent_and_not_the_ones_wanted() -> None:
-    policy = NumberedPolicy(scale=1.0)
+    policy = NumberedPolicy(scale=0.05)
     a = agent(policy)
     a.reset(seed=0)
     run(a, range(3))
@@ -157,6 +161,15 @@ def test_construction_refuses_what_cannot_run() -> None:
         agent(NumberedPolicy(), execute_steps=5)
     with pytest.raises(SpecError, match="another robot"):
         agent(NumberedPolicy(replace(SPEC, robot="ur5e")))
+
+
+@pytest.mark.parametrize(("horizon", "plans"), [(1, 16), (4, 4), (8, 2), (16, 2)])
+def test_eight_steps_are_executed_unless_the_chunk_is_shorter(horizon: int, plans: int) -> None:
+    policy = NumberedPolicy(replace(SPEC, horizon=horizon))
+    a = Agent(policy, ROBOT, config=AgentConfig())
+    a.reset(seed=0)
+    run(a, range(16))
+    assert len(policy.calls) == plans
 
 
 def test_planning_time_is_measured_only_when_it_plans() -> None:

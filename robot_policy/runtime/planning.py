@@ -1,0 +1,100 @@
+"""One question to the policy and its answer, as they travel to a worker and back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_policy.core.observation import Windows
+from robot_policy.core.policy import Policy, Scorer
+from robot_policy.core.specs import PolicySpec
+from robot_policy.core.steering_record import SteeringRecord
+from robot_policy.runtime.clock import Clock, MonotonicClock
+from robot_policy.runtime.steering import choose
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What a plan is made from.
+
+    Attributes:
+        number: Counts the requests of an agent; the answer carries it too.
+        tick: Control step at which it is asked for.
+        first: Whether it is the first of an episode, before which the policy is reset.
+        windows: With B = 1.
+        generator: What this plan draws from, and no other.
+    """
+
+    number: int
+    tick: int
+    first: bool
+    windows: Windows
+    generator: np.random.Generator
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the policy wants to do.
+
+    Attributes:
+        number: Of the request.
+        chunk: (H, A); the first action belongs to the moment of the observation.
+        duration_ns: Time that the policy took [ns], without the way there and back.
+        steering: How it was chosen, where the policy is steered.
+    """
+
+    number: int
+    chunk: NDArray[np.float32]
+    duration_ns: int
+    steering: tuple[SteeringRecord, ...] = ()
+
+
+class Planner:
+    """A policy and what chooses among its candidates.
+
+    Args:
+        policy: Proposes chunks.
+        num_samples: N, candidates drawn per plan.
+        scorer: Chooses among the candidates; None takes the first.
+        clock: For `Plan.duration_ns`.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        num_samples: int = 1,
+        scorer: Scorer | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._policy = policy
+        self._num_samples = num_samples
+        self._scorer = scorer
+        self._clock = clock or MonotonicClock()
+
+    @property
+    def spec(self) -> PolicySpec:
+        """Of the policy."""
+        return self._policy.spec
+
+    def plan(self, request: PlanRequest) -> Plan:
+        """Asks the policy, and chooses."""
+        if request.first:
+            self.reset()
+        start_ns = self._clock.now_ns()
+        candidates = self._policy.sample(
+            request.windows, num_samples=self._num_samples, generator=[request.generator]
+        )
+        chunk = choose(request.windows, candidates, self._scorer)[0]
+        duration_ns = self._clock.now_ns() - start_ns
+        return Plan(request.number, chunk, duration_ns, candidates.steering)
+
+    def reset(self) -> None:
+        """Lets the policy forget whatever it kept."""
+        self._policy.reset()
+
+    def close(self) -> None:
+        """Releases what the policy holds beyond memory, a connection for example."""
+        close = getattr(self._policy, "close", None)
+        if close is not None:
+            close()

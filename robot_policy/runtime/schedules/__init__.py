@@ -1,0 +1,1 @@
+"""Which action of which chunk is executed when: one file per strategy."""
