@@ -1,0 +1,1 @@
+"""Where a camera sits on an arm, or beside it."""

@@ -1,0 +1,1 @@
+"""How far the clocks of a camera and of an arm are apart."""

@@ -1,0 +1,18 @@
+"""How the `calibrate` commands show and write what they found."""
+
+from pathlib import Path
+
+from calibration.result import CalibrationResult
+
+
+def save_result(result: CalibrationResult, path: Path, *, json: Path | None) -> None:
+    """Writes a result, also as JSON if asked, and prints its figures and notes."""
+    result.save(path)
+    if json is not None:
+        result.save(json)
+    print(f"{path}: {result.kind}")
+    width = max((len(name) for name in result.figures), default=0)
+    for name, value in result.figures.items():
+        print(f"  {name:<{width}}  {value:.4g}")
+    for note in result.notes:
+        print(f"  - {note}")
