@@ -17,6 +17,7 @@ from robot_policy.core.robot import load_robot
 from robot_policy.core.specs import PolicySpec
 from sim.registry import EXPERTS, QUALITIES, TASKS, make_environment, make_expert
 from sim.scripted.rollout import collect_episode
+from sim.scripted.translation import Translation
 from sim.workers import WorkerPool
 
 MIXED = "mixed"
@@ -184,10 +185,13 @@ def _work(connection: Connection, job: _Job) -> None:
     environment = make_environment(
         settings.task, cameras=job.cameras, robot=settings.robot, image_size=job.image_size
     )
+    translation = Translation(environment.robot)
     connection.send(environment.spec)
     while True:
         seed = connection.recv()
         expert = make_expert(settings.task, quality=settings.quality_of(seed))
-        episode = collect_episode(environment, expert, seed=seed, noise=settings.noise)
+        episode = collect_episode(
+            environment, expert, seed=seed, noise=settings.noise, translation=translation
+        )
         metadata = {**episode.metadata, "collection": asdict(settings)}
         connection.send(replace(episode, metadata=metadata))

@@ -2,13 +2,17 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
 
 from robot_policy.core.errors import ConfigError, UnknownNameError
 from robot_policy.core.policy import Policy
-from robot_policy.runtime.agent import AgentConfig
+from robot_policy.runtime.agent_config import AgentConfig
+from robot_policy.runtime.chunking import resolve_execute_steps
+from robot_policy.runtime.schedules.registry import SCHEDULES
 from sim import provenance
 from sim.episode_runner import EpisodeRunner, Job, Rollout
 from sim.evaluation_worker import Ready, work
@@ -26,23 +30,35 @@ class EvaluationConfig:
     """How a policy is evaluated.
 
     Attributes:
-        execute_steps: Ta, actions of a chunk executed before planning again.
+        execute_steps: Ta, actions of a chunk executed before planning again; None takes the
+            default for the policy's horizon.
         num_samples: N, candidates drawn per plan.
         workers: Processes that step environments; 0 steps them in this process.
         max_batch: Requests that one call of the policy answers at most; None takes all that
             wait. The last bits of what a network answers depend on the size of its batch, and
             contact magnifies them, so only with 1 does a repeated evaluation repeat every step.
         max_steps: Actions after which an episode counts as failed; None takes the task's limit.
+        record: Whether rollouts carry the whole episode.
+        feasible: File of demonstrated states, far from which the arm stops.
+        steering: How the policy is steered, for the record.
+        schedule: Which action of which chunk is executed when; a name of `SCHEDULES`.
+        latency_s: Injected from every observation to the moment its plan may be used [s], see
+            `Job`.
         device: Where the policy runs, for the record.
         checkpoint: Path or name of the policy, for the record.
         command: Command line that gives it again, for the record.
     """
 
-    execute_steps: int = 8
+    execute_steps: int | None = None
     num_samples: int = 1
     workers: int = 2
     max_batch: int | None = 1
     max_steps: int | None = None
+    record: bool = False
+    feasible: Path | None = None
+    steering: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    schedule: str = "receding"
+    latency_s: float = 0.0
     device: str = "cpu"
     checkpoint: str = ""
     command: str = ""
@@ -79,11 +95,19 @@ def evaluate(
     if task not in TASKS:
         raise UnknownNameError.of("task", task, TASKS)
     _check(config, seeds)
+    execute_steps = resolve_execute_steps(config.execute_steps, horizon=policy.spec.horizon)
+    agent = AgentConfig(
+        execute_steps=execute_steps, num_samples=config.num_samples, schedule=config.schedule
+    )
+    SCHEDULES[config.schedule](policy.spec, agent)  # raises what no worker needs to be started for
     job = Job(
         task,
         policy.spec,
-        AgentConfig(execute_steps=config.execute_steps, num_samples=config.num_samples),
+        agent,
         config.max_steps,
+        config.record,
+        latency_s=config.latency_s,
+        feasible=config.feasible,
     )
     report = progress or (lambda _: None)
     if config.workers == 0:
@@ -98,12 +122,16 @@ def evaluate(
         episodes=tuple(outcome.episodes[seed] for seed in seeds),
         duration_s=outcome.duration_s,
         settings=Settings(
-            execute_steps=config.execute_steps,
+            execute_steps=execute_steps,
             num_samples=config.num_samples,
             max_steps=outcome.max_steps,
             workers=config.workers,
             max_batch=config.max_batch,
             device=config.device,
+            feasible=str(config.feasible or ""),
+            steering=dict(config.steering),
+            schedule=config.schedule,
+            latency_ms=1e3 * config.latency_s,
         ),
         via=Via.IN_PROCESS,
         command=config.command,
@@ -122,7 +150,8 @@ class _Outcome:
 def _check(config: EvaluationConfig, seeds: Sequence[int]) -> None:
     if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
         raise ConfigError("need distinct seeds from 0", where="seeds", got=f"{len(seeds)} seeds")
-    for label, least in (("num_samples", 1), ("workers", 0), ("max_batch", 1)):
+    numbers = (("num_samples", 1), ("workers", 0), ("max_batch", 1), ("latency_s", 0))
+    for label, least in numbers:
         value = getattr(config, label)
         if value is not None and value < least:
             raise ConfigError("too small", where=label, expected=f">= {least}", got=value)

@@ -10,6 +10,7 @@ from robot_policy.core.errors import SpecError
 from robot_policy.core.observation import Candidates, Windows
 from robot_policy.core.policy import Generators, Policy, per_row
 from robot_policy.core.specs import PolicySpec
+from robot_policy.core.steering_record import SteeringRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,10 @@ class RemotePolicy:
     def __init__(self, spec: PolicySpec, exchange: Callable[[SampleRequest], SampleAnswer]) -> None:
         self._spec = spec
         self._exchange = exchange
-        self.duration_ns = 0
-        """Time that the policy took for the last call [ns], without the way there and back."""
+        self.durations_ns: list[int] = []
+        """Time that the policy took for every call [ns], without the way there and back."""
+        self.steering: list[SteeringRecord] = []
+        """How every chunk since it was last emptied was chosen, where the policy is steered."""
 
     @property
     def spec(self) -> PolicySpec:
@@ -73,7 +76,8 @@ class RemotePolicy:
             raise SpecError("one robot at a time", where="windows", got=windows.batch_size)
         row = per_row(generator, 1)[0]
         answer = self._exchange(SampleRequest(windows, num_samples, row))
-        self.duration_ns = answer.duration_ns
+        self.durations_ns.append(answer.duration_ns)
+        self.steering.extend(answer.candidates.steering)
         return answer.candidates
 
 

@@ -17,7 +17,7 @@ from robot_policy.core.errors import SimulationError, UnknownNameError
 from robot_policy.core.geometry import transform
 
 _BACKENDS = ("egl", "osmesa")
-_VISUAL_GEOMETRY = 1
+VISUAL_GEOMETRY = 1
 """Group of the geoms that robosuite means to be seen; group 0 holds collision shapes."""
 
 # MuJoCo's camera looks along -z with y up; an optical frame looks along z with y down.
@@ -39,7 +39,7 @@ class CameraInfo:
     height: int
     width: int
     intrinsics: NDArray[np.floating]
-    base_T_camera: NDArray[np.floating]  # noqa: N815, a transform is named by its frames
+    base_T_camera: NDArray[np.floating]
 
 
 def camera_intrinsics(fovy_rad: float, *, height: int, width: int) -> NDArray[np.float64]:
@@ -53,6 +53,13 @@ def camera_intrinsics(fovy_rad: float, *, height: int, width: int) -> NDArray[np
 def optical_frame(position: NDArray[np.floating], R: NDArray[np.floating]) -> NDArray[np.floating]:
     """``world_T_camera`` of the optical frame, out of a MuJoCo camera's pose in the world."""
     return transform(R @ _CAMERA_R_OPTICAL, position)
+
+
+def camera_pose(
+    world_T_camera: NDArray[np.floating],
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Inverse of `optical_frame`: position and rotation of MuJoCo's camera."""
+    return world_T_camera[:3, 3], world_T_camera[:3, :3] @ _CAMERA_R_OPTICAL
 
 
 class Renderer:
@@ -80,7 +87,7 @@ class Renderer:
             self._scene.flags[flag] = shadows
         self._option = mujoco.MjvOption()
         self._option.geomgroup[:] = 0
-        self._option.geomgroup[_VISUAL_GEOMETRY] = 1
+        self._option.geomgroup[VISUAL_GEOMETRY] = 1
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._framebuffer = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
@@ -91,6 +98,28 @@ class Renderer:
 
     def render(self, data: Any, camera: int, *, height: int, width: int) -> NDArray[np.uint8]:
         """Returns (height, width, 3) RGB as the camera with that index sees `data`."""
+        image = np.empty((height, width, 3), dtype=np.uint8)
+        self._mujoco.mjr_readPixels(
+            image, None, self._draw(data, camera, height, width), self._framebuffer
+        )
+        return np.ascontiguousarray(image[::-1])  # OpenGL counts rows from below
+
+    def depth(self, data: Any, camera: int, *, height: int, width: int) -> NDArray[np.float32]:
+        """Returns (height, width) the distance along the optical axis [m], 0 where nothing is.
+
+        The buffer holds b = far (z - near) / (z (far - near)) of the distance z.
+        """
+        buffer = np.empty((height, width), dtype=np.float32)
+        self._mujoco.mjr_readPixels(
+            None, buffer, self._draw(data, camera, height, width), self._framebuffer
+        )
+        extent, planes = self._model.stat.extent, self._model.vis.map
+        near, far = planes.znear * extent, planes.zfar * extent
+        distance = near / (1.0 - buffer[::-1] * (1.0 - near / far))
+        return np.where(buffer[::-1] < 1.0, distance, 0.0).astype(np.float32)
+
+    def _draw(self, data: Any, camera: int, height: int, width: int) -> Any:
+        """Draws what the camera sees into the buffer, and returns the part it covers."""
         mujoco = self._mujoco
         self._context.make_current()  # another environment may have drawn since
         if height > self._framebuffer.offHeight or width > self._framebuffer.offWidth:
@@ -111,9 +140,7 @@ class Renderer:
         )
         viewport = mujoco.MjrRect(0, 0, width, height)
         mujoco.mjr_render(viewport, self._scene, self._framebuffer)
-        image = np.empty((height, width, 3), dtype=np.uint8)
-        mujoco.mjr_readPixels(image, None, viewport, self._framebuffer)
-        return np.ascontiguousarray(image[::-1])  # OpenGL counts rows from below
+        return viewport
 
     def close(self) -> None:
         """Frees the OpenGL context."""

@@ -13,6 +13,7 @@ from robot_policy.core.files import replacing
 from sim.charts import Series, histogram, interval_chart
 from sim.replay import Video
 from sim.result import EvaluationResult
+from sim.steering_report import steering_section
 
 
 def write_report(
@@ -60,6 +61,7 @@ def render_report(
         steps_chart=histogram(outcomes, label="Histogram of the steps per episode", unit="steps"),
         step_legend=[(series.label, series.style) for series in outcomes],
         latency_chart=_latency_chart(result),
+        steering=steering_section(result),
         fact_tables=[
             ("Settings", _facts(result.settings.to_json() | wall_time)),
             ("Machine", _facts(result.machine)),

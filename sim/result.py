@@ -1,6 +1,6 @@
 """The result of an evaluation, and the JSON file that holds it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 
 from robot_policy.core.errors import DataError
 from robot_policy.core.files import read_json, write_json
+from robot_policy.core.steering_record import SteeringRecord
 from sim.statistics import Interval, wilson_interval
 
 
@@ -31,7 +32,12 @@ class EpisodeResult:
         return_: Sum of the rewards; ``return`` in the file.
         stop: Why the safety filter stopped the arm, empty where it did not.
         limited_steps: Actions that the safety filter changed without stopping.
+        held_steps: Steps in which the arm held because there was nothing to execute.
         policy_ms: Duration of every call of the policy [ms].
+        steering: How every plan was chosen, where the policy was steered.
+        jerk: Mean jerk of the commanded path [m/s^3, or rad/s^3 of joints], see `sim.jerk`; None
+            where it was not recorded.
+        measured_jerk: Mean jerk of the end effector [m/s^3], likewise.
     """
 
     seed: int
@@ -40,7 +46,11 @@ class EpisodeResult:
     return_: float
     stop: tuple[str, ...] = ()
     limited_steps: int = 0
+    held_steps: int = 0
     policy_ms: tuple[float, ...] = ()
+    steering: tuple[SteeringRecord, ...] = ()
+    jerk: float | None = None
+    measured_jerk: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns a JSON-ready dict."""
@@ -51,7 +61,11 @@ class EpisodeResult:
             "return": self.return_,
             "stop": list(self.stop),
             "limited_steps": self.limited_steps,
+            "held_steps": self.held_steps,
+            "jerk": self.jerk,
+            "measured_jerk": self.measured_jerk,
             "policy_ms": [round(ms, 3) for ms in self.policy_ms],
+            "steering": [record.to_json() for record in self.steering],
         }
 
     @classmethod
@@ -64,7 +78,11 @@ class EpisodeResult:
             return_=float(data["return"]),
             stop=tuple(map(str, data.get("stop", ()))),
             limited_steps=_typed(data.get("limited_steps", 0), int),
+            held_steps=_typed(data.get("held_steps", 0), int),
+            jerk=_number(data.get("jerk")),
+            measured_jerk=_number(data.get("measured_jerk")),
             policy_ms=tuple(map(float, data.get("policy_ms", ()))),
+            steering=tuple(map(SteeringRecord.from_json, data.get("steering", ()))),
         )
 
 
@@ -79,6 +97,10 @@ class Settings:
         workers: Processes that stepped environments, 0 for none besides the policy's.
         max_batch: Requests answered by one call of the policy at most, None for all that waited.
         device: Where the policy ran.
+        steering: How candidates were made and chosen; empty where the policy was not steered.
+        schedule: Which action of which chunk was executed when.
+        latency_ms: Injected from every observation to its plan [ms].
+        feasible: File of the states far from which the arm stopped; empty for none.
     """
 
     execute_steps: int
@@ -87,6 +109,10 @@ class Settings:
     workers: int = 0
     max_batch: int | None = 1
     device: str = "cpu"
+    steering: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    schedule: str = "receding"
+    latency_ms: float = 0.0
+    feasible: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Returns a JSON-ready dict."""
@@ -156,6 +182,14 @@ class EvaluationResult:
         return {"p50": round(float(p50), 3), "p99": round(float(p99), 3)}
 
     @property
+    def jerk(self) -> dict[str, float | None]:
+        """Mean over the episodes of the jerk commanded and measured, see `sim.jerk`."""
+        return {
+            "commanded": _mean(episode.jerk for episode in self.episodes),
+            "measured": _mean(episode.measured_jerk for episode in self.episodes),
+        }
+
+    @property
     def env_steps_per_s(self) -> float:
         """Environment steps per second of wall time, all workers together, resets included."""
         return sum(episode.steps for episode in self.episodes) / self.duration_s
@@ -169,6 +203,7 @@ class EvaluationResult:
             "ci95": list(self.ci95),
             "successes": self.successes,
             "policy_ms": self.policy_ms,
+            "jerk": self.jerk,
             "env_steps_per_s": round(self.env_steps_per_s, 3),
             "duration_s": round(self.duration_s, 6),
             "via": self.via.value,
@@ -212,6 +247,15 @@ class EvaluationResult:
                 got=data["success_rate"],
             )
         return result
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(sum(known) / len(known), 3) if known else None
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _typed[T](value: object, kind: type[T]) -> T:

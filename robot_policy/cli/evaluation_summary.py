@@ -25,6 +25,12 @@ def show_result(result: "EvaluationResult", *, report: Path | None = None) -> No
         ("policy call", f"p50 {latency['p50']} ms, p99 {latency['p99']} ms"),
         ("simulation", f"{result.env_steps_per_s:.0f} steps/s, {result.duration_s:.1f} s in all"),
     ]
+    jerk = result.jerk["commanded"]
+    if jerk is not None:
+        rows.append(("mean jerk", f"{jerk:.1f} commanded, {result.jerk['measured']:.1f} measured"))
+    held = sum(episode.held_steps for episode in result.episodes)
+    if held:
+        rows.append(("held", f"{held} of {sum(e.steps for e in result.episodes)} steps"))
     if stops:
         rows.append(("safety stops", f"{stops} episodes"))
     if report is not None:

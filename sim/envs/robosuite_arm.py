@@ -8,20 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_policy.core.environment import Step
-from robot_policy.core.errors import ConfigError, SimulationError, UnknownNameError
-from robot_policy.core.geometry import inverse, rot6d_from_matrix, transform
+from robot_policy.core.errors import ConfigError, SimulationError
+from robot_policy.core.geometry import (
+    inverse,
+    matrix_from_rotvec,
+    rot6d_from_matrix,
+    rotvec_from_matrix,
+    transform,
+)
 from robot_policy.core.observation import Observation
 from robot_policy.core.robot import RobotDescription
-from robot_policy.core.specs import PolicySpec
+from robot_policy.core.specs import ActionSpace, PolicySpec
+from sim.envs.cameras import Cameras
 from sim.envs.simulator import load_scene
 from sim.envs.task import END_EFFECTOR, Task
-from sim.rendering import CameraInfo, Renderer, camera_intrinsics, optical_frame
+from sim.rendering import CameraInfo
 
 HOLD_STEPS = 5
 """Control periods for which the goal must hold before an episode counts as solved."""
 
-_SIMULATOR_CAMERAS = {"wrist": "robot0_eye_in_hand"}
-"""Cameras that the simulator calls otherwise than the robot description."""
+_JOINTS = 7
 
 _CLOSE_ABOVE = 0.5
 """The simulated gripper only opens and closes; this is where a command turns over."""
@@ -30,11 +36,11 @@ _CLOSE_ABOVE = 0.5
 class RobosuiteArm:
     """A Panda in robosuite, in the units and frames of its description.
 
-    An action is a displacement of the end effector's set point from where the end effector is,
-    [m] and [rad] in the base frame, bounded by the command limits of the description; the arm is
-    compliant and covers about a third of it in one control period. The gripper opens below
-    one half and closes above. The end effector is the grip site between the finger pads, with
-    the axes of the hand (z forward, fingers along y).
+    An action is a set point in the action space of the description, bounded by its command
+    limits: of the end effector or of the joints, itself or as a displacement from where they are.
+    The arm is compliant and covers about a third of a displacement in one control period. The
+    gripper opens below one half and closes above. The end effector is the grip site between the
+    finger pads, with the axes of the hand (z forward, fingers along y).
 
     The reward is sparse: 1 in the step in which the episode is solved, else 0.
 
@@ -62,23 +68,21 @@ class RobosuiteArm:
         shadows: bool = False,
         multisampling: bool = False,
     ) -> None:
+        _check_simulated(robot)
         self.task = task
         self.robot = robot if image_size is None else _with_image_size(robot, image_size)
         self._spec = self.robot.spec(environment_state=task.environment_state_spec, cameras=cameras)
-        self._shadows = shadows
-        self._multisampling = multisampling
-        self._renderer: Renderer | None = None
         self._scene: Any = load_scene(task, robot)
         for name in self._scene.observation_names:  # observations are built here, see `observe`
             self._scene.modify_observable(name, "enabled", False)
         self._mujoco: Any = importlib.import_module("mujoco")
-        self._model: Any = self._scene.sim.model._model
-        self._find_parts()
+        self._drawing = {"shadows": shadows, "multisampling": multisampling}
+        self._adopt_model()
         self._over = True
         self._steps = 0
         self._held = 0
         if cameras:
-            self._open_renderer()
+            self._cameras.open()
 
     @property
     def spec(self) -> PolicySpec:
@@ -115,10 +119,8 @@ class RobosuiteArm:
         if self._over:
             raise SimulationError("the episode is over", where=self.task.name, hint="reset first")
         action = self._spec.action.validate(action, where="action")
-        low, high = np.array(self.robot.command.low), np.array(self.robot.command.high)
-        command = 2.0 * (action - low) / (high - low) - 1.0
-        command[-1] = 1.0 if action[-1] > _CLOSE_ABOVE else -1.0
-        goal_reached = self._scene.step(np.clip(command, -1.0, 1.0))[1] > 0.0
+        gripper = 1.0 if action[-1] > _CLOSE_ABOVE else -1.0
+        goal_reached = self._scene.step(np.append(self._arm_command(action), gripper))[1] > 0.0
         self._steps += 1
         self._held = self._held + 1 if goal_reached else 0
         success = self._held >= HOLD_STEPS
@@ -134,9 +136,14 @@ class RobosuiteArm:
 
     def observe(self) -> Observation:
         """Returns what the robot and its cameras report now."""
+        sizes = {name: spec.shape for name, spec in self._spec.cameras.items()}
+        images = {n: self.render(n, height=s[0], width=s[1]) for n, s in sizes.items()}
+        return replace(self.observe_without_images(), images=images)
+
+    def observe_without_images(self) -> Observation:
+        """Returns what the robot reports now."""
         self._update_kinematics()
         base_T_ee = self.ee_pose
-        sizes = {name: spec.shape for name, spec in self._spec.cameras.items()}
         return Observation(
             stamp_ns=round(self._data.time * 1e9),
             state=self.robot.proprioception(
@@ -146,9 +153,56 @@ class RobosuiteArm:
                 base_R_ee=base_T_ee[:3, :3],
             ),
             environment_state=self._environment_state(base_T_ee[:3, 3]),
-            images={n: self.render(n, height=s[0], width=s[1]) for n, s in sizes.items()},
             instruction=self.task.instruction,
         )
+
+    def load_model(self, xml: str) -> None:
+        """Puts a recorded scene of the same task in place of the one that was built.
+
+        Args:
+            xml: The scene, as robosuite records it.
+
+        Raises:
+            SimulationError: If it cannot be loaded or is of another task or robot.
+        """
+        self._cameras.close()
+        try:
+            self._scene.reset_from_xml_string(xml)
+            self._adopt_model()
+        except (KeyError, ValueError, AttributeError, SyntaxError, OSError) as error:
+            raise SimulationError(
+                "the recorded scene cannot be loaded", where=self.task.name, got=error
+            ) from error
+        self._over = True
+
+    def restore(self, state: NDArray[np.floating]) -> None:
+        """Puts the simulator into a recorded state; nothing can be stepped from there.
+
+        Args:
+            state: (D,) time, positions and velocities, as robosuite flattens them.
+
+        Raises:
+            SimulationError: If it is the state of another scene.
+        """
+        size = 1 + self._model.nq + self._model.nv
+        if state.shape != (size,):
+            raise SimulationError(
+                "the state of another scene", where=self.task.name, expected=size, got=state.shape
+            )
+        self._data.time = float(state[0])
+        self._data.qpos[:] = state[1 : 1 + self._model.nq]
+        self._data.qvel[:] = state[1 + self._model.nq :]
+        self._over = True
+
+    @property
+    def model(self) -> Any:
+        """The mujoco.MjModel."""
+        return self._model
+
+    @property
+    def joint_addresses(self) -> tuple[int, ...]:
+        """Where ``qpos`` keeps the joints of the description, and after them the first finger."""
+        return (*self._joint_qpos, self._finger_qpos)
 
     @property
     def joint_positions(self) -> NDArray[np.float64]:
@@ -184,14 +238,19 @@ class RobosuiteArm:
             ConfigError: If the size is not positive.
             SimulationError: If nothing can render it.
         """
-        index = self._camera_index(camera)
-        if height < 1 or width < 1:
-            raise ConfigError("an image needs pixels", where=camera, got=f"{height} x {width}")
-        if self._renderer is None:
-            self._open_renderer()
-        assert self._renderer is not None
         self._update_kinematics()
-        return self._renderer.render(self._data, index, height=height, width=width)
+        return self._cameras.image(self._data, camera, height=height, width=width)
+
+    def render_depth(self, camera: str, *, height: int, width: int) -> NDArray[np.float32]:
+        """Returns the exact distances that `camera` sees along its optical axis.
+
+        Arguments and errors are those of `render`.
+
+        Returns:
+            (height, width) [m], 0 where there is nothing.
+        """
+        self._update_kinematics()
+        return self._cameras.depth(self._data, camera, height=height, width=width)
 
     def camera_info(self, camera: str, *, height: int, width: int) -> CameraInfo:
         """Returns the geometry of `camera` now; the wrist camera moves.
@@ -199,24 +258,48 @@ class RobosuiteArm:
         Raises:
             UnknownNameError: If there is no such camera.
         """
-        index = self._camera_index(camera)
         self._update_kinematics()
-        fovy_rad = float(np.deg2rad(self._model.cam_fovy[index]))
-        R = self._data.cam_xmat[index].reshape(3, 3)
-        return CameraInfo(
-            height=height,
-            width=width,
-            intrinsics=camera_intrinsics(fovy_rad, height=height, width=width),
-            base_T_camera=self._base_T_world @ optical_frame(self._data.cam_xpos[index], R),
+        return self._cameras.info(
+            self._data, camera, base_T_world=self._base_T_world, height=height, width=width
         )
+
+    def move_camera(self, camera: str, base_T_camera: NDArray[np.floating]) -> None:
+        """Puts a camera somewhere else; the wrist camera then keeps its new place on the hand.
+
+        Args:
+            camera: As of `render`.
+            base_T_camera: (4, 4) of the optical frame [m], with the arm as it stands now.
+
+        Raises:
+            UnknownNameError: If there is no such camera.
+        """
+        self._update_kinematics()
+        world_T_camera = inverse(self._base_T_world) @ base_T_camera
+        self._cameras.move(self._data, camera, world_T_camera)
 
     def close(self) -> None:
         """Releases the renderer and the simulator."""
         self._over = True
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        self._cameras.close()
         self._scene.close()
+
+    def _arm_command(self, action: NDArray[np.float32]) -> NDArray[np.floating]:
+        """The part of an action that moves the arm, as the simulator's controller takes it."""
+        low, high = np.array(self.robot.command.low[:-1]), np.array(self.robot.command.high[:-1])
+        arm = action[:-1]
+        match self.robot.command.action_space:
+            case ActionSpace.EE_DELTA_POSE:
+                return np.clip(2.0 * (arm - low) / (high - low) - 1.0, -1.0, 1.0)
+            case ActionSpace.EE_POSE:
+                position = np.clip(arm[:3], low[:3], high[:3])
+                R = matrix_from_rotvec(arm[3:]) @ self._hand_R_site
+                return np.concatenate([position, rotvec_from_matrix(R)])
+            case ActionSpace.JOINT_POSITION:
+                return np.clip(arm, low, high)
+            case ActionSpace.JOINT_DELTA:
+                limits = self.robot.joint_limits
+                target = self.joint_positions + np.clip(arm, low, high)
+                return np.clip(target, limits.low, limits.high)
 
     @property
     def _data(self) -> Any:
@@ -224,16 +307,26 @@ class RobosuiteArm:
             raise SimulationError("the environment is closed", where=self.task.name)
         return self._scene.sim.data._data
 
+    def _adopt_model(self) -> None:
+        """Takes over what the scene has built."""
+        self._model: Any = self._scene.sim.model._model
+        self._cameras = Cameras(self._model, self.robot, where=self.task.name, **self._drawing)
+        self._find_parts()
+
     def _find_parts(self) -> None:
         """Looks up where the model keeps joints, hand, base, objects and cameras."""
-        joints = [self._model.joint(f"robot0_joint{i + 1}") for i in range(7)]
+        joints = [self._model.joint(f"robot0_joint{i + 1}") for i in range(_JOINTS)]
         self._joint_qpos = [int(joint.qposadr[0]) for joint in joints]
         self._joint_qvel = [int(joint.dofadr[0]) for joint in joints]
         self._finger_qpos = int(self._model.joint("gripper0_right_finger_joint1").qposadr[0])
         self._grip_site = self._model.site("gripper0_right_grip_site").id
         self._hand = self._model.body("robot0_right_hand").id
+        hand, site = (
+            part.reshape(3, 3)
+            for part in (self._data.xmat[self._hand], self._data.site_xmat[self._grip_site])
+        )
+        self._hand_R_site = hand.T @ site  # the simulator controls the orientation of the site
         self._bodies = {name: self._model.body(b).id for name, b in self.task.objects.items()}
-        self._cameras = {self._model.camera(i).name: i for i in range(self._model.ncam)}
         base = self._model.body("robot0_base").id
         R = self._data.xmat[base].reshape(3, 3)
         self._base_T_world = inverse(transform(R, self._data.xpos[base]))
@@ -258,16 +351,15 @@ class RobosuiteArm:
         entries += [positions[b] - positions[a] for a, b in self.task.offsets]
         return np.concatenate(entries).astype(np.float32)
 
-    def _camera_index(self, camera: str) -> int:
-        name = _SIMULATOR_CAMERAS.get(camera, camera)
-        if name not in self._cameras:
-            valid = {*self.robot.cameras, *self._cameras}
-            raise UnknownNameError.of("camera", camera, valid, where=self.task.name)
-        return self._cameras[name]
 
-    def _open_renderer(self) -> None:
-        self._renderer = Renderer(
-            self._model, shadows=self._shadows, multisampling=self._multisampling
+def _check_simulated(robot: RobotDescription) -> None:
+    """A real arm's description must not be taken for the Panda's that is simulated."""
+    if not robot.simulated or len(robot.joint_names) != _JOINTS:
+        raise ConfigError(
+            "the twin simulates another arm",
+            where=f"robot {robot.name}",
+            expected=f"a description of it: {_JOINTS} joints, and topics.environment_state",
+            hint="extends: panda_twin makes one",
         )
 
 

@@ -1,19 +1,25 @@
 """Loading robosuite without its greetings, and without needing OpenGL for physics alone."""
 
+import importlib.util
 import logging
 import os
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from robot_policy.core.errors import ConfigError, SimulationError
+from robot_policy.core.errors import SimulationError
 from robot_policy.core.robot import RobotDescription
 from robot_policy.core.specs import ActionSpace
 from sim.envs.task import Task
 
 _SEED_OF_THE_MODEL = 0
 """Some scenes draw object sizes when they are built; every process must build the same one."""
+
+_JOINT_STIFFNESS = 150.0
+"""[1/s^2] of the joint controller, as of the one of the pose: critically damped, it covers about a
+quarter of a displacement in one control period."""
 
 
 def load_scene(task: Task, robot: RobotDescription) -> Any:
@@ -23,16 +29,8 @@ def load_scene(task: Task, robot: RobotDescription) -> Any:
     model is built once, a reset restores the state of the simulator and of the controllers.
 
     Raises:
-        ConfigError: If the twin cannot be commanded as the description says.
         SimulationError: If robosuite or MuJoCo is not installed or cannot be loaded.
     """
-    if robot.command.action_space != ActionSpace.EE_DELTA_POSE:
-        raise ConfigError(
-            "the twin takes another kind of command",
-            where=robot.name,
-            expected=ActionSpace.EE_DELTA_POSE.value,
-            got=robot.command.action_space.value,
-        )
     robosuite = _import_robosuite()
     return robosuite.make(
         task.environment,
@@ -52,13 +50,26 @@ def load_scene(task: Task, robot: RobotDescription) -> Any:
 
 
 def _controller(robosuite: Any, robot: RobotDescription) -> dict[str, Any]:
-    """Operational-space control of the pose, +-1 being the limits of the description."""
+    """What drives the arm: control of the pose in operational space, or of the joints.
+
+    Of displacements of the pose, +-1 are the limits of the description; poses and joint angles are
+    commanded as they are.
+    """
     config = robosuite.load_composite_controller_config(controller="BASIC", robot="Panda")
     arm = config["body_parts"]["right"]
+    match robot.command.action_space:
+        case ActionSpace.EE_DELTA_POSE:
+            arm["output_max"] = list(robot.command.high[:6])
+            arm["output_min"] = list(robot.command.low[:6])
+            arm["input_ref_frame"] = "base"
+        case ActionSpace.EE_POSE:
+            arm |= {"input_type": "absolute", "input_ref_frame": "base"}
+        case ActionSpace.JOINT_POSITION | ActionSpace.JOINT_DELTA:
+            joints = robosuite.load_part_controller_config(default_controller="JOINT_POSITION")
+            arm = {**joints, "kp": _JOINT_STIFFNESS, "input_type": "absolute"} | {
+                "gripper": arm["gripper"]
+            }
     config["body_parts"] = {"right": arm}
-    arm["output_max"] = list(robot.command.high[:6])
-    arm["output_min"] = list(robot.command.low[:6])
-    arm["input_ref_frame"] = "base"
     return config
 
 
@@ -66,6 +77,7 @@ def _import_robosuite() -> Any:
     logger = logging.getLogger("robosuite_logs")
     if _is_serious not in logger.filters:
         logger.addFilter(_is_serious)
+    _name_glfw_library()
     with _without_opengl(), warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)  # in robosuite's own docstrings
         try:
@@ -77,6 +89,19 @@ def _import_robosuite() -> Any:
                 hint="the extra 'sim' brings it: uv pip install -e '.[sim]'",
             ) from error
     return robosuite
+
+
+def _name_glfw_library() -> None:
+    """Tells glfw, which robosuite imports, where its library is.
+
+    Left alone it asks a process of its own, which writes a traceback to the terminal if this one is
+    ended meanwhile.
+    """
+    spec = importlib.util.find_spec("glfw")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        library = Path(folder) / "x11" / "libglfw.so"
+        if library.is_file():
+            os.environ.setdefault("PYGLFW_LIBRARY", str(library))
 
 
 def _is_serious(record: logging.LogRecord) -> bool:

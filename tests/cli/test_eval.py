@@ -82,6 +82,53 @@ def test_an_evaluation_leaves_result_report_and_videos(
     assert "ended differently" not in report
 
 
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        (["--schedule", "asynch"], "--schedule: unknown schedule 'asynch'"),
+        (["--latency-ms", "-1"], "--latency-ms: out of range"),
+        (["--latency-ms", "nan"], "--latency-ms: out of range"),
+    ],
+)
+def test_schedules_and_latencies_that_are_none_are_refused(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str], option: list[str], line: str
+) -> None:
+    assert evaluate(checkpoint, *option) == 2
+    assert line in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_exported_policy_is_evaluated_without_torch(checkpoint: Path, tmp_path: Path) -> None:
+    """Step for step the same as its original, in a process that never imports torch."""
+    assert main(["export", str(checkpoint), "--output", str(tmp_path / "exported")]) == 0
+    options = ["--episodes", "1", "--max-steps", "9", "--workers", "0"]
+    script = f"""
+import sys
+from robot_policy.cli.main import main
+for name in sys.argv[1:]:
+    json = {str(tmp_path)!r} + "/" + name.rpartition("/")[2] + ".json"
+    assert main(["eval", name, "--task", "lift", *{options!r}, "--json", json]) == 0
+print("torch" in sys.modules)
+"""
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", script, str(path)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        ).stdout.splitlines()[-1]
+        for path in (tmp_path / "exported", checkpoint)
+    ]
+    assert printed == ["False", "True"]
+    exported, original = (
+        EvaluationResult.load(tmp_path / f"{name}.json") for name in ("exported", checkpoint.name)
+    )
+    for a, b in zip(exported.episodes, original.episodes, strict=True):
+        assert (a.seed, a.success, a.steps) == (b.seed, b.success, b.steps)
+        assert a.return_ == pytest.approx(b.return_, abs=1e-3)
+
+
 def test_without_rendering_everything_but_the_videos_is_there(
     checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -156,6 +203,10 @@ def test_ctrl_c_ends_the_workers_and_leaves_nothing(checkpoint: Path, tmp_path: 
             process.wait()
     assert (process.returncode, errors) == (130, "robot-policy: stopped\n")
     assert not (tmp_path / "out").exists()
+    # One that is ending is listed for some milliseconds more, with its memory already gone.
+    deadline = time.monotonic() + 5
+    while group_members(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert group_members(process.pid) == []
 
 

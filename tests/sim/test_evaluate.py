@@ -21,6 +21,7 @@ from sim.envs.lift import TASK
 from sim.episode_runner import Job, Rollout
 from sim.evaluate import EvaluationConfig, evaluate
 from sim.evaluation_worker import work
+from sim.jerk import commanded_jerk
 from sim.remote_policy import RemotePolicy, SampleAnswer, SampleRequest, answer_batch
 from sim.replay import choose_rollouts, record_videos
 from sim.result import EpisodeResult, EvaluationResult
@@ -124,6 +125,30 @@ def test_the_outcomes_make_sense(here) -> None:
     assert result.env_steps_per_s > 0
 
 
+def test_jerk_is_that_of_the_actions(here) -> None:
+    result, rollouts = here
+    for rollout in rollouts:
+        found = commanded_jerk(rollout.actions, space=SPEC.action_space, dt_s=SPEC.dt_s)
+        assert found is not None
+        assert rollout.result.jerk == pytest.approx(found, abs=1e-3)
+        assert rollout.result.measured_jerk is not None
+        assert rollout.result.held_steps == 0
+    jerks = [episode.jerk for episode in result.episodes]
+    assert result.jerk["commanded"] == pytest.approx(np.mean(jerks), abs=1e-3)
+
+
+@pytest.mark.parametrize(("schedule", "held"), [("receding", 3 * 2), ("async", 3)])
+def test_an_injected_latency_delays_plans_by_the_steps_it_covers(schedule: str, held: int) -> None:
+    """On a slow machine as on a fast one: 101 ms are three periods of waiting for a plan."""
+    config = replace(CONFIG, schedule=schedule, latency_s=0.101, workers=0, max_steps=10)
+    config = replace(config, execute_steps=4)
+    policy = ShakyExpert(replace(SPEC, horizon=8))
+    result = evaluate(policy, task="lift", seeds=[1], config=config)
+    assert result.episodes[0].held_steps == held
+    assert result.settings.latency_ms == pytest.approx(101)
+    assert result.settings.schedule == schedule
+
+
 def test_requests_that_wait_together_share_a_batch(with_workers) -> None:
     _, _, policy = with_workers
     assert set(policy.batch_sizes) <= {1, 2}
@@ -223,6 +248,13 @@ def test_settings_out_of_range_are_named(changes: dict[str, int], words: str) ->
         evaluate(ShakyExpert(), task="lift", seeds=[1], config=config)
 
 
+def test_a_result_names_the_steps_that_were_really_executed() -> None:
+    config = EvaluationConfig(max_steps=8, workers=0)
+    result = evaluate(ShakyExpert(), task="lift", seeds=[1], config=config)
+    assert result.settings.execute_steps == SPEC.horizon
+    assert len(result.episodes[0].policy_ms) == 2
+
+
 @pytest.mark.parametrize("seeds", [[], [1, 1], [-1]])
 def test_seeds_must_be_distinct_and_some(seeds: list[int]) -> None:
     with pytest.raises(ConfigError, match="seeds"):
@@ -258,7 +290,7 @@ def test_the_policy_of_a_worker_asks_for_one_robot_and_repeats_its_answer() -> N
     np.testing.assert_array_equal(first.actions, again.actions)
     np.testing.assert_array_equal(first.actions, direct.actions)
     assert first.actions.shape == (1, 3, 4, 7)
-    assert policy.duration_ns > 0
+    assert policy.durations_ns[0] > 0
     with pytest.raises(SpecError, match="one robot at a time"):
         policy.sample(Windows.concatenate([window, window]), generator=np.random.default_rng(0))
 

@@ -139,6 +139,12 @@ def test_a_robot_driven_otherwise_is_refused(tmp_path) -> None:
         make_environment("lift", robot=str(path))
 
 
+def test_a_real_arm_is_not_simulated_by_another() -> None:
+    for robot in ("fr3", "ur5e"):
+        with pytest.raises(ConfigError, match=f"robot {robot}: the twin simulates another arm"):
+            make_environment("lift", robot=robot)
+
+
 def test_the_simulator_starts_in_silence() -> None:
     script = "from sim.registry import make_environment\nmake_environment('lift').reset(0)"
     result = subprocess.run(
