@@ -1,6 +1,5 @@
 """`robot-policy up CHECKPOINT --task TASK`: the nodes, over real topics, measured like `eval`."""
 
-import json
 import os
 import random
 import shlex
@@ -13,9 +12,13 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
-from robot_policy.core.errors import CheckpointError, ConfigError, RobotPolicyError
+from robot_policy.cli.policy_source import read_spec
+from robot_policy.core.errors import ConfigError, UnknownNameError
 from robot_policy.core.robot import load_robot
 from robot_policy.core.specs import PolicySpec, check_runs_on
+from robot_policy.runtime.agent_config import AgentConfig
+from robot_policy.runtime.chunking import resolve_execute_steps
+from robot_policy.runtime.schedules.registry import SCHEDULES
 
 if TYPE_CHECKING:
     from robot_policy_ros.child_processes import ChildProcesses
@@ -32,18 +35,31 @@ _CONFIGURE_TIMEOUT_S = 120.0
 class UpConfig:
     """Run twin and policy node together and report success over ROS 2."""
 
-    checkpoint: Positional[Path]
-    """A training run, one of its checkpoints, or a policy folder."""
     task: str
     """Task of the twin: lift, can, square or stack."""
+    checkpoint: Positional[Path | None] = None
+    """A training run, one of its checkpoints, or a policy folder."""
+    server: str | None = None
+    """In place of a checkpoint, the URL of a server that serve-policy runs: ws://host:port."""
+    token_file: Path | None = None
+    """File with the server's token; by default $ROBOT_POLICY_TOKEN, or
+    ~/.config/robot-policy/token."""
+    tls_ca: Path | None = None
+    """Certificate (PEM) that signed the server's, for wss://."""
     episodes: int = 20
     """Number of starts, one per seed."""
     seed: int = 100_000
     """First seed; the default is that of `eval`."""
-    execute_steps: int = 8
-    """Actions of a chunk executed before planning again."""
+    execute_steps: int | None = None
+    """Actions of a chunk executed before planning again; by default 8, or as many as the policy
+    predicts where that is fewer."""
     num_samples: int = 1
     """Candidates drawn per plan."""
+    schedule: str = "receding"
+    """Which action of which chunk is executed when: receding, async, ensemble, rtc or naive."""
+    pace: str = ""
+    """What sets the policy's rate: clock, or observations, which is the twin's default because it
+    may be slower than real time."""
     max_steps: int | None = None
     """Steps after which an episode counts as failed; by default the task's limit."""
     cameras: tuple[str, ...] = ()
@@ -52,6 +68,8 @@ class UpConfig:
     """Steps per second; 0 takes the robot description's, which is real time."""
     max_age_s: float = 0.3
     """Oldest input that the policy acts upon [s]."""
+    feasible: Path | None = None
+    """File that `safety fit` wrote: the arm stops far from the states in it."""
     json: Path | None = None
     """Also write the result to this file."""
     device: str = "cpu"
@@ -73,12 +91,13 @@ def run(config: UpConfig) -> int:
     except (ChildDiedError, NodeCallError) as error:
         print(f"robot-policy: {error}", file=sys.stderr)
         return 1
-    _report(config, outcomes, duration_s=duration_s)
+    _report(config, outcomes, horizon=spec.horizon, duration_s=duration_s)
     return 0
 
 
 def _check(config: UpConfig) -> PolicySpec:
     """Refuses what no node needs to be started for."""
+    from robot_policy_ros.pacing import Pace
     from sim.registry import TASKS
 
     task = TASKS[config.task]
@@ -91,7 +110,12 @@ def _check(config: UpConfig) -> PolicySpec:
                 expected=f">= {least}",
                 got=value,
             )
-    spec = _read_spec(config.checkpoint)
+    spec = read_spec(
+        config.checkpoint, config.server, token_file=config.token_file, tls_ca=config.tls_ca
+    )
+    SCHEDULES[config.schedule](spec, AgentConfig(execute_steps=config.execute_steps))
+    if config.pace not in ("", *Pace):
+        raise UnknownNameError.of("pace", config.pace, Pace, where="--pace")
     robot = load_robot(spec.robot)
     offered = robot.spec(
         environment_state=task.environment_state_spec, cameras=tuple(robot.cameras)
@@ -99,16 +123,6 @@ def _check(config: UpConfig) -> PolicySpec:
     check_runs_on(spec, offered, where=f"task {config.task}")
     robot.spec(cameras=config.cameras)
     return spec
-
-
-def _read_spec(checkpoint: Path) -> PolicySpec:
-    from robot_policy.checkpoint import find_policy
-
-    path = find_policy(checkpoint) / "spec.json"
-    try:
-        return PolicySpec.from_json(json.loads(path.read_text()))
-    except (ValueError, KeyError, TypeError, RobotPolicyError) as error:
-        raise CheckpointError("damaged", where=path, got=repr(error)) from error
 
 
 def _run_episodes(config: UpConfig, spec: PolicySpec) -> "tuple[list[EpisodeOutcome], float]":
@@ -151,13 +165,19 @@ def _parameters(
             "max_episode_steps": config.max_steps or 0,
         },
         POLICY_NODE: {
-            "checkpoint": str(config.checkpoint),
+            "checkpoint": str(config.checkpoint or ""),
+            "server": config.server or "",
+            "server_token_file": str(config.token_file or ""),
+            "server_ca": str(config.tls_ca or ""),
             "robot": spec.robot,
             "device": config.device,
             "rate_hz": config.rate,
-            "execute_steps": config.execute_steps,
+            "execute_steps": config.execute_steps or 0,
             "num_samples": config.num_samples,
+            "schedule": config.schedule,
+            "pace": config.pace,
             "max_age_s": config.max_age_s,
+            "feasible": str(config.feasible or ""),
         },
     }
 
@@ -180,7 +200,7 @@ def _drive(config: UpConfig, children: "ChildProcesses") -> "tuple[list[EpisodeO
         try:
             caller.transition(policy, "configure", timeout_s=_CONFIGURE_TIMEOUT_S)
         except NodeRefusedError as error:
-            raise ConfigError(children.reason(POLICY_NODE)) from error
+            raise ConfigError(children.refusal(POLICY_NODE)) from error
         outcomes: list[EpisodeOutcome] = []
         start_s = time.perf_counter()
         with progress_bar(f"driving {config.task} over ROS 2", config.episodes) as advance:
@@ -194,7 +214,9 @@ def _drive(config: UpConfig, children: "ChildProcesses") -> "tuple[list[EpisodeO
         rclpy.shutdown()
 
 
-def _report(config: UpConfig, outcomes: "list[EpisodeOutcome]", *, duration_s: float) -> None:
+def _report(
+    config: UpConfig, outcomes: "list[EpisodeOutcome]", *, horizon: int, duration_s: float
+) -> None:
     from robot_policy.cli.evaluation_summary import show_result
     from sim.provenance import machine, versions
     from sim.registry import TASKS
@@ -202,14 +224,16 @@ def _report(config: UpConfig, outcomes: "list[EpisodeOutcome]", *, duration_s: f
 
     result = EvaluationResult(
         task=config.task,
-        checkpoint=str(config.checkpoint),
+        checkpoint=str(config.checkpoint or config.server),
         episodes=tuple(map(_episode_result, outcomes)),
         duration_s=duration_s,
         settings=Settings(
-            execute_steps=config.execute_steps,
+            execute_steps=resolve_execute_steps(config.execute_steps, horizon=horizon),
             num_samples=config.num_samples,
             max_steps=config.max_steps or TASKS[config.task].max_steps,
             device=config.device,
+            schedule=config.schedule,
+            feasible=str(config.feasible or ""),
         ),
         via=Via.ROS2,
         command=_command(config),
@@ -235,16 +259,21 @@ def _episode_result(outcome: "EpisodeOutcome") -> "EpisodeResult":
         return_=outcome.return_,
         stop=(outcome.fault,) if outcome.fault else (),
         limited_steps=outcome.limited,
+        held_steps=outcome.held,
         policy_ms=outcome.planning_ms,
     )
 
 
 def _command(config: UpConfig) -> str:
-    words = ["robot-policy", "up", str(config.checkpoint), "--task", config.task]
-    for name in ("episodes", "seed", "execute_steps", "num_samples"):
-        words += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
-    if config.max_steps is not None:
-        words += ["--max-steps", str(config.max_steps)]
+    source = ["--server", config.server] if config.server else [str(config.checkpoint)]
+    words = ["robot-policy", "up", *source, "--task", config.task]
+    for name in ("episodes", "seed", "num_samples", "schedule"):
+        words += [f"--{name}".replace("_", "-"), str(getattr(config, name))]
+    for name in ("execute_steps", "max_steps", "feasible"):
+        if getattr(config, name) is not None:
+            words += [f"--{name}".replace("_", "-"), str(getattr(config, name))]
+    if config.pace:
+        words += ["--pace", config.pace]
     if config.rate:
         words += ["--rate", str(config.rate)]
     return shlex.join([*words, "--device", config.device])

@@ -18,8 +18,9 @@ from robot_policy.core.specs import PolicySpec
 
 
 @pytest.fixture
-def domain(monkeypatch: pytest.MonkeyPatch) -> int:
+def domain(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> int:
     """A DDS domain that no other test uses, reachable from this machine only."""
+    monkeypatch.setenv("ROS_HOME", str(tmp_path_factory.mktemp("ros_home")))
     # Domains up to 101 use ports below those that the system gives to others.
     number = random.Random(f"{os.getpid()}-{time.monotonic_ns()}").randint(1, 101)
     monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
@@ -113,3 +114,82 @@ def robot_yaml() -> str:
 @pytest.fixture(scope="session")
 def robot() -> RobotDescription:
     return load_robot("panda_twin")
+
+
+class RestingArm:
+    """An arm at rest, at 20 Hz, that notes what is sent to it.
+
+    What `with_stamp` holds is called with the stamp of a moment before its joint state is sent.
+    """
+
+    def __init__(self, graph: Graph, robot: RobotDescription, **options: Any) -> None:
+        from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+        from geometry_msgs.msg import PoseStamped, TwistStamped
+        from rclpy.node import Node
+        from sensor_msgs.msg import JointState
+        from std_srvs.srv import Trigger
+
+        from robot_policy_ros import conversions as convert
+        from robot_policy_ros.qos import COMMAND, SENSOR
+
+        self.node = graph.add(Node("arm", **options))
+        self.with_stamp: list[Callable[[int], None]] = []
+        self.twists: list[Any] = []
+        self.statuses: list[DiagnosticStatus] = []
+        self.node.create_subscription(
+            TwistStamped,
+            robot.command.topic,
+            self.twists.append,
+            COMMAND,
+        )
+        self.node.create_subscription(
+            DiagnosticArray, "/diagnostics", lambda m: self.statuses.extend(m.status), 10
+        )
+        pose = self.node.create_publisher(PoseStamped, robot.ee_pose_topic, SENSOR)
+        joints = self.node.create_publisher(JointState, robot.joint_states_topic, SENSOR)
+        names = (*robot.joint_names, robot.gripper.joint)
+
+        def publish() -> None:
+            stamp_ns = self.node.get_clock().now().nanoseconds
+            for send in self.with_stamp:
+                send(stamp_ns)
+            pose.publish(
+                convert.pose_message(
+                    np.array([0.5, 0, 0.2]), np.eye(3), frame=robot.base_frame, stamp_ns=stamp_ns
+                )
+            )
+            joints.publish(
+                convert.joint_state_message(
+                    names, np.zeros(8), velocities=np.zeros(8), stamp_ns=stamp_ns
+                )
+            )
+
+        self.node.create_timer(0.05, publish)
+        self._reset = self.node.create_client(Trigger, "policy_node/reset")
+
+    @property
+    def moves(self) -> list[bool]:
+        return [bool(m.twist.linear.z) for m in self.twists]
+
+    def reset(self) -> Any:
+        from std_srvs.srv import Trigger
+
+        return self._reset.call_async(Trigger.Request())
+
+
+@pytest.fixture
+def resting_arm(graph: Graph, robot: RobotDescription) -> RestingArm:
+    return RestingArm(graph, robot)
+
+
+@pytest.fixture
+def make_resting_arm(graph: Graph, robot: RobotDescription) -> Callable[..., RestingArm]:
+    return lambda **options: RestingArm(graph, robot, **options)
+
+
+@pytest.fixture
+def arm(graph: Graph, robot: RobotDescription) -> Any:
+    """An arm at rest, see `FakeArm`."""
+    from fake_arm import FakeArm
+
+    return graph.add(FakeArm(robot))

@@ -1,5 +1,6 @@
 """`up` and `serve` as processes of their own, with a checkpoint from disk."""
 
+import json
 import os
 import shutil
 import signal
@@ -88,6 +89,62 @@ def test_up_runs_episodes_over_ros_and_writes_what_eval_writes(
     assert set(children(os.getpid())) <= before
 
 
+@pytest.mark.slow
+def test_up_with_the_policy_on_a_server(
+    checkpoint: Path, domain: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sim.result import EvaluationResult
+
+    token, file = tmp_path / "token", tmp_path / "result.json"
+    words = ["serve-policy", str(checkpoint), "--port", "0", "--token-file", str(token)]
+    server = subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    with server:
+        url = server.stdout.readline().split(" at ")[1].partition(",")[0]
+        options = ("--server", url, "--token-file", str(token), "--episodes", "1")
+        assert (
+            main(["up", "--task", "lift", *options, "--max-steps", "15", "--json", str(file)]) == 0
+        )
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=30) == 0
+    result = EvaluationResult.load(file)
+    assert result.checkpoint == url
+    assert [(e.steps, e.stop) for e in result.episodes] == [(15, ())]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--robot", "nobody", "--output", "{}/set"], "unknown robot 'nobody'"),
+        (["--robot", "panda_twin", "--output", "{}"], "exists and will not be overwritten"),
+        (["--robot", "panda_twin", "--output", "{}/set", "--cameras", "front"], "unknown camera"),
+    ],
+)
+def test_record_refuses_in_one_line(
+    words: list[str], line: str, domain: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["record", *(word.replace("{}", str(tmp_path)) for word in words)]) == 2
+    lines = capfd.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert line in lines[0]
+
+
+def test_the_control_rate_is_measured_while_a_policy_plans(
+    checkpoint: Path, domain: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rate.json"
+    options = ("--seconds", "2", "--rate", "20", "--json", str(file))
+    assert main(["bench", "control-rate", str(checkpoint), *options]) == 0
+    assert "lateness" in capsys.readouterr().out
+    figures = json.loads(file.read_text())
+    assert figures["fault"] == ""
+    assert figures["ticks"] + figures["missed_ticks"] >= 38
+    assert figures["plans"] > 0
+    assert figures["lateness_ms"]["p50"] <= figures["lateness_ms"]["max"]
+    assert figures["memory_mb"] > 10
+
+
 def test_up_says_what_the_node_could_not_load(
     copy: Path, domain: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +165,9 @@ def test_up_says_what_the_node_could_not_load(
         (("--task", "can"), "task can: another environment state"),
         (("--task", "lift", "--episodes", 0), "--episodes: too small"),
         (("--task", "lift", "--cameras", "front"), "unknown camera 'front'"),
+        (("--task", "lift", "--execute-steps", 0), "execute_steps"),
+        (("--task", "lift", "--schedule", "rtc"), "cannot begin a chunk with given actions"),
+        (("--task", "lift", "--pace", "sun"), "--pace: unknown pace 'sun'"),
     ],
 )
 def test_up_refuses_bad_input_before_it_starts_anything(
@@ -117,6 +177,12 @@ def test_up_refuses_bad_input_before_it_starts_anything(
     errors = capsys.readouterr().err.strip().splitlines()
     assert len(errors) == 1
     assert line in errors[0]
+
+
+def test_serve_refuses_to_execute_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """The node's parameter has 0 for the default; the option has no such number."""
+    assert main(["serve", "x", "--execute-steps", "0"]) == 2
+    assert "--execute-steps: too small; expected >= 1; got 0" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_up_and_its_nodes(checkpoint: Path) -> None:

@@ -44,7 +44,10 @@ def test_a_system_without_twin_has_only_the_policy_node() -> None:
     options = {"checkpoint": "c", "robot": "panda_twin"}
     alone = composition.system_commands("python", **options, task=None, autostart=False)
     assert list(alone) == ["policy_node"]
-    whole = composition.system_commands("python", **options, task="lift", namespace="a")
+    whole = composition.system_commands(
+        "python", **options, task="lift", namespace="a", schedule="async"
+    )
+    assert 'schedule:="async"' in whole["policy_node"]
     assert list(whole) == ["twin_node", "policy_node", "autostart"]
     assert whole["autostart"][-1] == "/a/policy_node"
 

@@ -1,5 +1,6 @@
 """Which observations are acted upon, and when the arm is held instead; no ROS, a fake clock."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +12,17 @@ from robot_policy.core.observation import Candidates, Windows
 from robot_policy.core.policy import Generators
 from robot_policy.core.robot import RobotDescription
 from robot_policy.core.specs import ArraySpec, PolicySpec, image_spec
-from robot_policy.runtime.agent import Agent, AgentConfig
+from robot_policy.runtime.agent import Agent
+from robot_policy.runtime.agent_config import AgentConfig
 from robot_policy.runtime.clock import FakeClock
+from robot_policy.runtime.inline_worker import InlineWorker
+from robot_policy.runtime.planning import Plan, Planner
+from robot_policy.runtime.ticker import Ticker
+from robot_policy.runtime.worker import Worker, WorkerDiedError
 from robot_policy_ros.control_loop import ControlLoop
 from robot_policy_ros.inputs import EE_POSE, ENVIRONMENT_STATE, JOINT_STATES, Inputs, Joints, Pose
-from robot_policy_ros.pacing import Pacer
+from robot_policy_ros.loop_statistics import LoopStatistics
+from robot_policy_ros.pacing import Pace, Pacer
 from robot_policy_ros.received_command import ReceivedCommand
 
 MS = 1_000_000
@@ -58,25 +65,38 @@ class SlowPolicy:
         self.clock.advance_ns(self.duration_ns)
         if self.error is not None:
             raise self.error
-        return Candidates(np.broadcast_to(self.action, (1, num_samples, 1, 7)).copy())
+        shape = (1, num_samples, self.spec.horizon, 7)
+        return Candidates(np.broadcast_to(self.action, shape).copy())
 
 
 class Rig:
     """A control loop whose time and messages are set by hand."""
 
-    def __init__(self, robot: RobotDescription) -> None:
+    def __init__(
+        self,
+        robot: RobotDescription,
+        *,
+        pace: Pace = Pace.OBSERVATIONS,
+        horizon: int = 1,
+        worker: Callable[[Planner], Worker] = InlineWorker,
+        schedule: str = "receding",
+    ) -> None:
         self.clock = FakeClock(10**12)
-        self.policy = SlowPolicy(robot.spec(), self.clock)
-        agent = Agent(self.policy, robot, config=AgentConfig(execute_steps=1), clock=self.clock)
+        self.policy = SlowPolicy(replace(robot.spec(), horizon=horizon), self.clock)
+        planner = Planner(self.policy, clock=self.clock)
+        config = AgentConfig(execute_steps=1, schedule=schedule)
+        agent = Agent(worker(planner), robot, config=config)
         self.inputs = Inputs(robot, self.policy.spec, max_age_ns=MAX_AGE, instruction="")
         self.sent = Recorder()
         self.loop = ControlLoop(
             agent,
             self.inputs,
             self.sent,
+            pace=pace,
             period_ns=PERIOD,
             max_age_ns=MAX_AGE,
             now_ns=self.clock.now_ns,
+            clock=self.clock,
         )
         self.loop.reset(seed=0)
 
@@ -204,11 +224,146 @@ def test_the_watchdog_holds_while_a_decision_hangs(rig: Rig) -> None:
             assert [is_hold(a) for a in rig.sent.actions] == [True]
             return super().sample(windows, **options)
 
-    rig.loop._agent.policy = Watched(rig.policy.spec, rig.clock)
+    watched = Watched(rig.policy.spec, rig.clock)
+    rig.loop._agent.worker = InlineWorker(Planner(watched, clock=rig.clock))
     rig.loop.tick()
     assert all(is_hold(a) for a in rig.sent.actions)
     rig.loop.watch()
     assert len(rig.sent.actions) == 2
+
+
+class ByHand(InlineWorker):
+    """Delivers a plan when the test says so, and dies when it says so."""
+
+    def __init__(self, planner: Planner) -> None:
+        super().__init__(planner)
+        self.ready = True
+        self.dead = False
+
+    def poll(self, *, tick: int, timeout_s: float = 0.0) -> Plan | None:
+        if self.dead:
+            raise WorkerDiedError("the policy's process has ended with exit status -9")
+        return super().poll(tick=tick) if self.ready else None
+
+
+@pytest.fixture
+def timed(robot: RobotDescription) -> Rig:
+    return Rig(robot, pace=Pace.CLOCK, horizon=4, worker=ByHand, schedule="async")
+
+
+def by_hand(rig: Rig) -> ByHand:
+    worker = rig.loop._agent.worker
+    assert isinstance(worker, ByHand)
+    return worker
+
+
+def test_by_the_clock_there_is_a_command_in_every_period(timed: Rig) -> None:
+    """Also where no new observation has arrived, or only half of its messages."""
+    timed.observe()
+    timed.loop.tick()
+    timed.step()
+    timed.clock.advance_ns(PERIOD)
+    timed.inputs.put(JOINT_STATES, Joints(np.zeros(7), 0.04), stamp_ns=timed.clock.now_ns())
+    timed.loop.tick()
+    assert len(timed.sent.actions) == 3
+    assert not any(is_hold(action) for action in timed.sent.actions)
+
+
+def test_commands_go_on_while_a_plan_is_under_way_and_hold_at_the_end_of_the_chunk(
+    timed: Rig,
+) -> None:
+    timed.observe()
+    timed.loop.tick()
+    by_hand(timed).ready = False
+    for _ in range(5):
+        timed.observe()
+        timed.step()
+    assert [is_hold(action) for action in timed.sent.actions] == [False] * 4 + [True] * 2
+    assert timed.loop.statistics.starved == 2
+    assert timed.loop.fault is None
+    by_hand(timed).ready = True
+    timed.observe()
+    timed.step()
+    assert not is_hold(timed.sent.actions[-1])
+
+
+def test_by_the_clock_stale_input_is_answered_by_holding_at_once(robot: RobotDescription) -> None:
+    timed = Rig(robot, pace=Pace.CLOCK, horizon=16, schedule="async")
+    timed.observe()
+    timed.loop.tick()
+    for _ in range(8):
+        timed.step()
+    # Six periods of 50 ms are no more than the 300 ms of MAX_AGE.
+    assert [is_hold(action) for action in timed.sent.actions] == [False] * 7 + [True] * 2
+    timed.observe()
+    timed.step(ms=1)
+    assert not is_hold(timed.sent.actions[-1])
+
+
+def test_an_observation_is_good_for_no_more_actions_than_a_chunk_has(timed: Rig) -> None:
+    """However often one plans from it: its chunks end where the first one ended."""
+    timed.observe()
+    timed.loop.tick()
+    for _ in range(5):
+        timed.step()
+    assert [is_hold(action) for action in timed.sent.actions] == [False] * 4 + [True] * 2
+
+
+def test_after_a_break_the_arm_does_not_go_on_in_the_old_chunk(timed: Rig) -> None:
+    timed.observe()
+    timed.loop.tick()
+    by_hand(timed).ready = False
+    timed.step(ms=1000)
+    timed.observe()
+    timed.step(ms=1)
+    assert is_hold(timed.sent.actions[-1])
+
+
+def test_a_dead_worker_is_a_fault(timed: Rig) -> None:
+    timed.observe()
+    timed.loop.tick()
+    by_hand(timed).dead = True
+    timed.observe()
+    timed.step()
+    assert timed.sent.faults == ["the policy's process has ended with exit status -9"]
+    assert is_hold(timed.sent.actions[-1])
+
+
+def test_the_thread_ticks_at_the_deadlines_of_its_clock(timed: Rig) -> None:
+    """The clock jumps to every deadline; the tenth command ends the thread."""
+
+    class Enough(Recorder):
+        def command(self, action: np.ndarray) -> None:
+            super().command(action)
+            if len(self.actions) == 10:
+                timed.loop._stopping.set()
+
+    timed.loop._outputs = timed.sent = Enough()
+    timed.observe()
+    timed.loop.start()
+    assert timed.loop._thread is not None
+    timed.loop._thread.join(60)
+    timed.loop.stop()
+    assert timed.loop.statistics.ticks == 10
+    assert timed.loop.statistics.missed == 0
+    values = timed.loop.statistics.values()
+    assert values["lateness p99.9 [ms]"] == "0.000"
+    assert timed.clock.now_ns() == 10**12 + 10 * PERIOD
+
+
+def test_missed_deadlines_are_counted_and_not_made_up_for() -> None:
+    clock = FakeClock()
+    ticker = Ticker(PERIOD, clock)
+    statistics = LoopStatistics()
+    ticker.start()
+    statistics.ticked(ticker.wait())
+    clock.advance_ns(3 * PERIOD + 7 * MS)
+    late = ticker.wait()
+    statistics.ticked(late)
+    assert (late.missed, late.lateness_ns) == (2, 2 * PERIOD + 7 * MS)
+    assert ticker.wait().lateness_ns == 0
+    assert clock.now_ns() == 5 * PERIOD
+    assert statistics.values()["missed ticks"] == "2"
 
 
 def test_limited_actions_are_counted_with_their_reasons(rig: Rig) -> None:
@@ -293,6 +448,21 @@ def test_a_command_is_executed_once_then_the_arm_holds() -> None:
     action, held = command.take(100 * MS, period_ns=PERIOD)
     assert held
     assert action == pytest.approx([0.0] * 6 + [1.0])
+
+
+def test_places_are_gone_to_one_after_the_other_and_kept() -> None:
+    command = ReceivedCommand(periods=1, size=7, places=True)
+    command.reset(now_ns=0)
+    places = np.arange(1, 4)[:, None] * np.ones(7)
+    command.put_motion(places, stamp_ns=10 * MS)
+    taken = [command.take(i * PERIOD, period_ns=PERIOD) for i in range(1, 6)]
+    assert [action[0] for action, _ in taken] == [1, 2, 3, 3, 3]
+    assert [held for _, held in taken] == [False, False, False, True, True]
+    command.put_motion(places, stamp_ns=300 * MS)
+    command.take(0, period_ns=PERIOD)
+    command.put_motion(9 * places[0], stamp_ns=310 * MS)  # replaces what is left
+    assert command.take(0, period_ns=PERIOD)[0][0] == 9
+    assert command.take(0, period_ns=PERIOD)[1]
 
 
 def test_old_commands_are_not_executed() -> None:

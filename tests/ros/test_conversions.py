@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 pytest.importorskip("rclpy")
+from sensor_msgs.msg import Image
+
 from robot_policy.core.errors import SpecError
 from robot_policy.core.geometry import matrix_from_rotvec
 from robot_policy_ros import conversions as convert
@@ -100,13 +102,28 @@ def test_images(image: np.ndarray, encoding: str, padding: int) -> None:
     assert back.flags.writeable
 
 
+@given(images, st.integers(0, 5))
+def test_images_with_alpha_and_grey_ones(image: np.ndarray, padding: int) -> None:
+    alpha = np.full((*image.shape[:2], 1), 9, np.uint8)
+    for encoding, pixels, expected in (
+        ("rgba8", np.concatenate([image, alpha], axis=2), image),
+        ("bgra8", np.concatenate([image[..., ::-1], alpha], axis=2), image),
+        ("mono8", image[..., :1], image[..., :1].repeat(3, axis=2)),
+    ):
+        height, width, depth = pixels.shape
+        rows = np.pad(pixels.reshape(height, width * depth), ((0, 0), (0, padding)))
+        message = Image(height=height, width=width, encoding=encoding, step=rows.shape[1])
+        message.data = array.array("B", rows.tobytes())
+        assert np.array_equal(convert.image_from_message(message), expected)
+
+
 def test_images_of_another_encoding_or_length_are_refused() -> None:
     message = convert.image_message(np.zeros((2, 3, 3), np.uint8), frame="camera", stamp_ns=0)
     message.height = 3
     with pytest.raises(SpecError, match="too short"):
         convert.image_from_message(message)
     message.encoding = "16UC1"
-    with pytest.raises(SpecError, match="valid: rgb8, bgr8"):
+    with pytest.raises(SpecError, match="valid: rgb8, bgr8, rgba8"):
         convert.image_from_message(message)
 
 

@@ -1,84 +1,28 @@
 """The nodes over real DDS topics, in this process."""
 
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from geometry_msgs.msg import PoseStamped, TwistStamped
+from diagnostic_msgs.msg import DiagnosticStatus
+from fake_arm import FakeArm
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import TransitionCallbackReturn
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, JointState
-from std_msgs.msg import Float64MultiArray
-from std_srvs.srv import Trigger
 
-from robot_policy.core.robot import RobotDescription
-from robot_policy_ros import conversions as convert
+from robot_policy_ros.lifecycle_client import TRANSITIONS
 from robot_policy_ros.policy_node import PolicyNode
-from robot_policy_ros.qos import COMMAND, LATCHED, SENSOR
+from robot_policy_ros.qos import LATCHED, SENSOR
 from robot_policy_ros.status_message import status_values
 
 pytestmark = pytest.mark.ros
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-
-
-class FakeArm(Node):
-    """Publishes an arm at rest at 20 Hz and notes the commands."""
-
-    def __init__(self, robot: RobotDescription) -> None:
-        super().__init__("arm")
-        self.robot = robot
-        self.silent = False
-        self.twists: list[TwistStamped] = []
-        self.fingers: list[float] = []
-        self.statuses: list[DiagnosticStatus] = []
-        command = robot.command
-        self.create_subscription(TwistStamped, command.topic, self.twists.append, COMMAND)
-        self.create_subscription(
-            Float64MultiArray,
-            command.gripper_topic,
-            lambda m: self.fingers.append(m.data[0]),
-            COMMAND,
-        )
-        self.create_subscription(
-            DiagnosticArray, "/diagnostics", lambda m: self.statuses.extend(m.status), 10
-        )
-        self.pose = self.create_publisher(PoseStamped, robot.ee_pose_topic, SENSOR)
-        self.joints = self.create_publisher(JointState, robot.joint_states_topic, SENSOR)
-        self.create_timer(0.05, self.publish)
-
-    def publish(self) -> None:
-        if self.silent:
-            return
-        stamp_ns = self.get_clock().now().nanoseconds
-        robot = self.robot
-        self.pose.publish(
-            convert.pose_message(
-                np.array([0.5, 0, 0.2]), np.eye(3), frame=robot.base_frame, stamp_ns=stamp_ns
-            )
-        )
-        names = (*robot.joint_names, robot.gripper.joint)
-        zeros = np.zeros(8)
-        self.joints.publish(
-            convert.joint_state_message(names[::-1], zeros, velocities=zeros, stamp_ns=stamp_ns)
-        )
-
-    def moves(self) -> list[bool]:
-        return [bool(m.twist.linear.z) for m in self.twists]
-
-    def service(self, name: str) -> Callable[[], Any]:
-        client = self.create_client(Trigger, name)
-        return lambda: client.call_async(Trigger.Request())
-
-
-@pytest.fixture
-def arm(graph: Any, robot: RobotDescription) -> FakeArm:
-    return graph.add(FakeArm(robot))
 
 
 @pytest.fixture
@@ -89,6 +33,14 @@ def node(graph: Any, policy: Any) -> PolicyNode:
         Parameter("max_age_s", value=0.2),
     ]
     return graph.add(PolicyNode(load=lambda _: policy, parameter_overrides=overrides))
+
+
+def test_a_policy_of_single_actions_needs_no_setting(graph: Any, policy: Any) -> None:
+    policy.spec = replace(policy.spec, horizon=1)
+    overrides = [Parameter("checkpoint", value="handwritten")]
+    node = graph.add(PolicyNode(load=lambda _: policy, parameter_overrides=overrides))
+    assert node.get_parameter("execute_steps").value == 0
+    assert node.trigger_configure() == SUCCESS
 
 
 def test_the_policy_drives_the_arm_only_while_active(
@@ -112,6 +64,18 @@ def test_the_policy_drives_the_arm_only_while_active(
     assert node.trigger_configure() == SUCCESS
     assert node.trigger_activate() == SUCCESS
     graph.wait(lambda: len(arm.twists) > sent)
+
+
+def test_a_transition_at_the_wrong_moment_is_refused_and_the_node_lives(
+    graph: Any, arm: FakeArm, node: PolicyNode
+) -> None:
+    client = arm.create_client(ChangeState, "policy_node/change_state")
+    for label in ("activate", "deactivate", "cleanup"):
+        request = ChangeState.Request(transition=Transition(id=TRANSITIONS[label]))
+        future = client.call_async(request)
+        graph.wait(future.done)
+        assert not future.result().success
+    assert node.trigger_configure() == SUCCESS
 
 
 def test_commands_are_decided_at_the_control_rate(
@@ -174,7 +138,7 @@ def test_excessive_actions_are_limited(
     ("overrides", "line"),
     [
         ({"checkpoint": ""}, "no checkpoint given"),
-        ({"checkpoint": "x", "robot": "panda"}, "unknown robot 'panda'; valid: panda_twin"),
+        ({"checkpoint": "x", "robot": "panda"}, "unknown robot 'panda'; valid: "),
         ({"checkpoint": "x", "execute_steps": 9}, "expected 1 .. 4"),
         ({"checkpoint": "x", "robot": "{arm}"}, "privileged simulator state"),
     ],
@@ -260,7 +224,6 @@ def test_the_loop_over_topics_is_the_loop_in_process(
 def test_the_policy_acts_on_the_twin_s_images(
     graph: Any, arm: FakeArm, privileged_policy: Any
 ) -> None:
-    from dataclasses import replace
 
     from robot_policy.core.specs import image_spec
     from robot_policy_ros.twin_node import TwinNode

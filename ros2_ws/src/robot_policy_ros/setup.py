@@ -9,7 +9,7 @@ PACKAGE = "robot_policy_ros"
 setup(
     name=PACKAGE,
     version="0.1.0",
-    packages=[PACKAGE],
+    packages=[PACKAGE, f"{PACKAGE}.interfaces"],
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -26,6 +26,7 @@ setup(
         "console_scripts": [
             f"policy_node = {PACKAGE}.policy_node:main",
             f"twin_node = {PACKAGE}.twin_node:main",
+            f"recorder_node = {PACKAGE}.recorder_node:main",
             f"autostart = {PACKAGE}.autostart:main",
         ],
     },

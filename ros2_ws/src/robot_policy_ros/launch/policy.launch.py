@@ -16,14 +16,18 @@ from launch.events import Shutdown
 from launch.substitutions import LaunchConfiguration
 
 ARGUMENTS = (
-    ("checkpoint", None, "training run, checkpoint or policy folder"),
+    ("checkpoint", "", "training run, checkpoint or policy folder"),
+    ("server", "", "in place of a checkpoint: ws://host:port of robot-policy serve-policy"),
     ("robot", "panda_twin", "robot description, name or YAML file"),
     ("task", "lift", "task of the twin"),
     ("twin", "true", "start the twin in place of an arm"),
     ("cameras", "", "cameras that the twin renders, separated by commas"),
     ("rate", "0.0", "control rate [Hz]; 0: the robot description's"),
+    ("schedule", "receding", "receding, async, ensemble, rtc or naive"),
     ("namespace", "", "namespace of the nodes and their topics"),
     ("autostart", "true", "configure and activate the policy node"),
+    ("image_transport", "raw", "how the policy takes camera images: raw or compressed"),
+    ("use_sim_time", "false", "go by the time of a simulation, on /clock"),
     ("python", "", "interpreter with robot-policy; empty: $ROBOT_POLICY_PYTHON, .venv, python3"),
     ("log_level", "info", "debug, info, warn, error or fatal"),
 )
@@ -44,13 +48,17 @@ def _start(context: LaunchContext) -> list:
     commands = composition.system_commands(
         value["python"] or composition.project_python(),
         checkpoint=value["checkpoint"],
+        server=value["server"],
         robot=value["robot"],
         task=value["task"] if _is_true(value["twin"]) else None,
         cameras=value["cameras"],
         rate_hz=float(value["rate"]),
+        schedule=value["schedule"],
         namespace=value["namespace"],
         log_level=value["log_level"],
         autostart=_is_true(value["autostart"]),
+        image_transport=value["image_transport"],
+        use_sim_time=_is_true(value["use_sim_time"]),
     )
     processes = [
         ExecuteProcess(

@@ -4,15 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import TwistStamped
 from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
-from std_msgs.msg import Float64, Float64MultiArray
+from std_msgs.msg import Float64
 
-from robot_policy.core.errors import ConfigError
-from robot_policy.core.robot import CommandInterface, RobotDescription
-from robot_policy.core.specs import ActionSpace
-from robot_policy_ros import conversions as convert
+from robot_policy.core.command_values import values_from_actions
+from robot_policy.core.robot import GripperInterface, RobotDescription
+from robot_policy_ros.interfaces.arm_interface import ArmInterface
+from robot_policy_ros.interfaces.registry import GRIPPERS, INTERFACES
 from robot_policy_ros.qos import COMMAND
 
 
@@ -21,42 +20,64 @@ class ArmCommands:
 
     Args:
         node: Owns the publishers.
-        robot: Gives topics, frame and control period.
+        robot: Says in which form, and on which topics.
+        state: Gives the last known state (S,), which displacements count from where the arm takes
+            places.
         on_fault: Called with the reason of a fault.
-
-    Raises:
-        ConfigError: If the command interface cannot carry the robot's actions.
     """
 
     def __init__(
-        self, node: LifecycleNode, robot: RobotDescription, *, on_fault: Callable[[str], None]
+        self,
+        node: LifecycleNode,
+        robot: RobotDescription,
+        *,
+        state: Callable[[], NDArray[np.float32] | None],
+        on_fault: Callable[[str], None],
     ) -> None:
-        _check_interface(robot)
         self._node = node
         self._robot = robot
+        self._state = state
         self._on_fault = on_fault
         command = robot.command
         create: Any = node.create_lifecycle_publisher
-        self._twist = create(TwistStamped, command.topic, COMMAND)
-        self._gripper = create(Float64MultiArray, command.gripper_topic, COMMAND)
+        self._interface: ArmInterface = INTERFACES[command.interface](robot)
+        self._arm = create(self._interface.message_type, command.topic, COMMAND)
+        self._gripper_form: Any = None
+        if command.gripper_interface != GripperInterface.WITH_ARM:
+            self._gripper_form = GRIPPERS[command.gripper_interface](robot)
+            form = self._gripper_form.message_type
+            self._gripper = create(form, command.gripper_topic, COMMAND)
         self._planning = create(Float64, "~/planning_ms", COMMAND)
 
     def destroy(self) -> None:
         """Ends the publishers."""
-        for publisher in (self._twist, self._gripper, self._planning):
+        publishers = [self._arm, self._planning]
+        if self._gripper_form is not None:
+            publishers.append(self._gripper)
+        for publisher in publishers:
             self._node.destroy_lifecycle_publisher(publisher)
 
-    def command(self, action: NDArray[np.float32]) -> None:
-        """Publishes an action (A,), the gripper first: the twist is what sets the arm in motion."""
-        gripper, robot = self._robot.gripper, self._robot
-        fingers = gripper.position_from_fraction(float(action[-1]))
-        self._gripper.publish(convert.finger_message(fingers))
+    def command(
+        self, action: NDArray[np.float32], following: NDArray[np.float32] | None = None
+    ) -> None:
+        """Publishes an action (A,), the gripper first: the arm's message sets the arm in motion.
+
+        Args:
+            action: For now.
+            following: (R, A) planned after it, for interfaces that take more than one action.
+        """
+        state = self._state()
+        assert state is not None  # nothing is decided, nor held, before there is one
+        actions = action[None] if following is None else np.vstack([action, following])
+        gripper = self._robot.gripper
+        fingers = [gripper.position_from_fraction(float(a[-1])) for a in actions]
+        values = values_from_actions(self._robot, actions, state)
+        if self._gripper_form is None:
+            values = np.column_stack([values, fingers])
+        else:
+            self._gripper.publish(self._gripper_form.message(fingers[0]))
         stamp_ns = self._node.get_clock().now().nanoseconds
-        self._twist.publish(
-            convert.twist_message(
-                action[:-1], dt_s=robot.dt_s, frame=robot.base_frame, stamp_ns=stamp_ns
-            )
-        )
+        self._arm.publish(self._interface.message(values, stamp_ns=stamp_ns))
 
     def planned(self, duration_ms: float) -> None:
         """Publishes how long the policy took for a chunk [ms]."""
@@ -65,16 +86,3 @@ class ArmCommands:
     def fault(self, reason: str) -> None:
         """Passes a fault on."""
         self._on_fault(reason)
-
-
-def _check_interface(robot: RobotDescription) -> None:
-    command = robot.command
-    match command.interface:
-        case CommandInterface.TWIST:
-            if command.action_space != ActionSpace.EE_DELTA_POSE:
-                raise ConfigError(
-                    "a twist cannot carry these actions",
-                    where=f"robot {robot.name}",
-                    expected=f"action_space {ActionSpace.EE_DELTA_POSE}",
-                    got=command.action_space,
-                )

@@ -82,7 +82,8 @@ class ArmState:
         self._names = () if spec.environment_state is None else spec.environment_state.names
         topic = robot.environment_state_topic
         self._privileged = None if topic is None else create(Float64MultiArray, topic, SENSOR)
-        self._pose = create(PoseStamped, robot.ee_pose_topic, SENSOR)
+        topic = robot.ee_pose_topic
+        self._pose = None if topic is None else create(PoseStamped, topic, SENSOR)
         self._joints = create(JointState, robot.joint_states_topic, SENSOR)
 
     def publish(self, observation: Observation, *, stamp_ns: int) -> None:
@@ -92,12 +93,14 @@ class ArmState:
         if self._privileged is not None and observation.environment_state is not None:
             values = observation.environment_state
             self._privileged.publish(convert.named_array_message(values, self._names))
-        robot, base_T_ee = self._robot, self._arm.ee_pose
-        self._pose.publish(
-            convert.pose_message(
-                base_T_ee[:3, 3], base_T_ee[:3, :3], frame=robot.base_frame, stamp_ns=stamp_ns
+        robot = self._robot
+        if self._pose is not None:
+            base_T_ee = self._arm.ee_pose
+            self._pose.publish(
+                convert.pose_message(
+                    base_T_ee[:3, 3], base_T_ee[:3, :3], frame=robot.base_frame, stamp_ns=stamp_ns
+                )
             )
-        )
         self._joints.publish(
             convert.joint_state_message(
                 (*robot.joint_names, robot.gripper.joint),

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Self
 from robot_policy.core.errors import ConfigError, RobotPolicyError
 
 _PATIENCE_S = 5.0
+_POLL_S = 0.02
 _KEPT_LINES = 50
 _LOG_LINE = re.compile(r"\[(?P<level>ERROR|FATAL)\] \[[^]]*\] \[[^]]*\]: (?P<message>.*)")
 _BAD_INPUT = 2
@@ -66,6 +68,10 @@ class ChildProcesses:
         reader.start()
         self._children[name] = _Child(process, lines, reader)
 
+    def pid(self, name: str) -> int:
+        """Number of a child's process."""
+        return self._children[name].process.pid
+
     def check(self) -> None:
         """Raises if a child has ended.
 
@@ -77,7 +83,7 @@ class ChildProcesses:
             status = child.process.poll()
             if status is None:
                 continue
-            child.reader.join(timeout=1.0)
+            child.reader.join(timeout=_PATIENCE_S)
             if status == _BAD_INPUT:
                 raise ConfigError(self.reason(name))
             raise ChildDiedError(
@@ -87,8 +93,18 @@ class ChildProcesses:
     def reason(self, name: str) -> str:
         """Returns the last error that a child logged, or else the last line it wrote."""
         lines = list(self._children[name].lines)
-        errors = [match["message"] for line in lines if (match := _LOG_LINE.search(line))]
-        return (errors or lines or ["no message"])[-1].strip()
+        return (_errors(lines) or lines or ["no message"])[-1].strip()
+
+    def refusal(self, name: str) -> str:
+        """Returns the error that a child logged before it refused a call.
+
+        The answer to the call comes over ROS and the log over a pipe, so the answer may be first;
+        the log is waited for.
+        """
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while not _errors(list(self._children[name].lines)) and time.monotonic() < deadline_s:
+            time.sleep(_POLL_S)
+        return self.reason(name)
 
     def close(self) -> None:
         """Ends all children: SIGINT first, so that nodes can hold the arm, then harder."""
@@ -110,6 +126,10 @@ class ChildProcesses:
             lines.append(line)
             if self._verbose:
                 sys.stderr.write(line)
+
+
+def _errors(lines: Sequence[str]) -> list[str]:
+    return [match["message"] for line in lines if (match := _LOG_LINE.search(line))]
 
 
 def _wait(process: subprocess.Popen[str]) -> None:

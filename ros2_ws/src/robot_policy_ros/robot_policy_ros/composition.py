@@ -14,6 +14,7 @@ PYTHON_VARIABLE = "ROBOT_POLICY_PYTHON"
 
 POLICY_NODE = "policy_node"
 TWIN_NODE = "twin_node"
+RECORDER_NODE = "recorder_node"
 
 # Read by the system's Python too, which may be 3.10: no newer syntax in this file.
 Value = str | bool | int | float
@@ -70,7 +71,7 @@ def node_command(
 
     Args:
         python: Interpreter.
-        module: Of the package robot_policy_ros: `POLICY_NODE` or `TWIN_NODE`.
+        module: Of the package robot_policy_ros: `POLICY_NODE`, `TWIN_NODE` or `RECORDER_NODE`.
         parameters: ROS parameters; their Python types decide the types of the parameters.
         namespace: Of the node and its topics, with or without the leading slash.
         log_level: ``debug``, ``info``, ``warn``, ``error`` or ``fatal``.
@@ -89,28 +90,46 @@ def system_commands(
     checkpoint: str,
     robot: str,
     task: str | None,
+    server: str = "",
     cameras: str = "",
     rate_hz: float = 0.0,
+    schedule: str = "receding",
     namespace: str = "",
     log_level: str = "info",
     autostart: bool = True,
+    image_transport: str = "raw",
+    use_sim_time: bool = False,
 ) -> dict[str, list[str]]:
     """Returns the processes of a whole system by name.
 
     Args:
         python: Interpreter.
-        checkpoint: What the policy node loads.
+        checkpoint: What the policy node loads; empty if it asks a server.
         robot: Robot description.
         task: Of the twin; None starts no twin.
+        server: URL of the policy server; empty if the node loads a checkpoint.
         cameras: That the twin renders, separated by commas.
         rate_hz: Control rate of both; 0 takes the description's.
+        schedule: Which action of which chunk the policy node executes when.
         namespace: Of both.
         log_level: Of both.
         autostart: Whether a third process configures and activates the policy node.
+        image_transport: Of the images that the policy node takes, ``raw`` or ``compressed``.
+        use_sim_time: Whether both go by the time on ``/clock``.
     """
-    shared: dict[str, Value] = {"robot": robot, "rate_hz": rate_hz}
+    shared: dict[str, Value] = {
+        "robot": robot,
+        "rate_hz": rate_hz,
+        "use_sim_time": use_sim_time,
+    }
     twin: dict[str, Value] = {**shared, "task": task or "", "cameras": cameras}
-    policy: dict[str, Value] = {**shared, "checkpoint": checkpoint}
+    policy: dict[str, Value] = {
+        **shared,
+        "checkpoint": checkpoint,
+        "server": server,
+        "image_transport": image_transport,
+        "schedule": schedule,
+    }
     nodes = {TWIN_NODE: twin} if task is not None else {}
     nodes[POLICY_NODE] = policy
     commands = {

@@ -184,15 +184,26 @@ def image_message(image: NDArray[np.uint8], *, frame: str, stamp_ns: int) -> Ima
     return message
 
 
+_CHANNELS = {
+    "rgb8": (3, (0, 1, 2)),
+    "bgr8": (3, (2, 1, 0)),
+    "rgba8": (4, (0, 1, 2)),
+    "bgra8": (4, (2, 1, 0)),
+    "mono8": (1, (0, 0, 0)),
+}
+"""Bytes per pixel of an encoding, and which of them are red, green and blue."""
+
+
 def image_from_message(message: Image) -> NDArray[np.uint8]:
-    """Returns (h, w, 3) uint8 RGB from an rgb8 or bgr8 image, without its row padding.
+    """Returns (h, w, 3) uint8 RGB from a colour or grey image, without its row padding.
 
     Raises:
-        SpecError: If the encoding is another, or the data are too short.
+        SpecError: If the encoding is none of 8 bits that is known, or the data are too short.
     """
-    if message.encoding not in ("rgb8", "bgr8"):
-        raise SpecError(f"encoding {message.encoding!r}", where="Image", valid=["rgb8", "bgr8"])
-    row, size = 3 * message.width, message.step * message.height
+    if message.encoding not in _CHANNELS:
+        raise SpecError(f"encoding {message.encoding!r}", where="Image", valid=_CHANNELS)
+    depth, order = _CHANNELS[message.encoding]
+    row, size = depth * message.width, message.step * message.height
     data: Any = message.data
     if message.step < row or len(data) < size:
         raise SpecError(
@@ -203,9 +214,9 @@ def image_from_message(message: Image) -> NDArray[np.uint8]:
         )
     rows = np.frombuffer(data, dtype=np.uint8, count=size)
     rows = rows.reshape(message.height, message.step)[:, :row]
-    image = rows.reshape(message.height, message.width, 3)
+    image = rows.reshape(message.height, message.width, depth)
     # A copy: the message's buffer is not ours to keep.
-    return np.ascontiguousarray(image[..., ::-1]) if message.encoding == "bgr8" else image.copy()
+    return image.copy() if message.encoding == "rgb8" else image[..., list(order)].copy()
 
 
 def camera_info_message(

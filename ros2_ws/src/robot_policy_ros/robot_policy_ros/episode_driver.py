@@ -84,7 +84,7 @@ class EpisodeDriver:
         call.transition(self._policy, "activate", timeout_s=timeout_s)
         self._wait_for_the_end()
         self._status.clear()
-        call.transition(self._policy, "deactivate", timeout_s=timeout_s)
+        call.deactivate(self._policy, timeout_s=timeout_s)
         call.wait_until(
             lambda: self._status.get("active") == "false",
             timeout_s=timeout_s,

@@ -16,7 +16,7 @@ from robot_policy.core.errors import RobotPolicyError
 
 _POLL_S = 0.1
 
-_TRANSITIONS = {
+TRANSITIONS = {
     "configure": Transition.TRANSITION_CONFIGURE,
     "activate": Transition.TRANSITION_ACTIVATE,
     "deactivate": Transition.TRANSITION_DEACTIVATE,
@@ -115,10 +115,22 @@ class ServiceCaller:
         Raises:
             NodeRefusedError: If the node refuses; it has logged why.
         """
-        request = ChangeState.Request(transition=Transition(id=_TRANSITIONS[label]))
+        request = ChangeState.Request(transition=Transition(id=TRANSITIONS[label]))
         reply = self.call(ChangeState, f"{node}/change_state", request, timeout_s=timeout_s)
         if not reply.success:
             raise NodeRefusedError(f"{label} failed", where=node, hint="its log says why")
+
+    def deactivate(self, node: str, *, timeout_s: float) -> None:
+        """Takes a lifecycle node to ``inactive``, unless a fault has taken it there already.
+
+        Raises:
+            NodeRefusedError: If the node refuses; it has logged why.
+        """
+        try:
+            self.transition(node, "deactivate", timeout_s=timeout_s)
+        except NodeRefusedError:
+            if self.state(node, timeout_s=timeout_s) != "inactive":
+                raise
 
     def state(self, node: str, *, timeout_s: float) -> str:
         """Returns the name of a lifecycle node's state, ``inactive`` for example."""

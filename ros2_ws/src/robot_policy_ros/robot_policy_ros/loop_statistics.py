@@ -4,18 +4,32 @@ from collections import Counter, deque
 
 import numpy as np
 
+from robot_policy.runtime.planning import Plan
+from robot_policy.runtime.quantiles import Quantiles
+from robot_policy.runtime.ticker import Tick
+
 _WINDOW = 200
 """Decisions that rate and latency are computed over: ten seconds at 20 Hz."""
+
+
+_LATENESS = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
 
 
 class LoopStatistics:
     """What happened since the last reset. Written by the control thread, read by any.
 
+    Its memory does not grow.
+
     Attributes:
         decisions: Commands that the agent decided upon.
+        starved: Of these, those that held the arm because there was no action for now.
         late: Decisions that took longer than a control period.
-        holds: Commands that held the arm instead.
+        holds: Commands that held the arm instead of a decision.
         limited: Decisions that the safety filter changed.
+        plans: Plans that arrived.
+        ticks: Deadlines at which the loop woke up, at the pace of the clock.
+        missed: Deadlines that had passed when it woke up.
+        lateness_ms: From a deadline to the wake-up [ms].
     """
 
     def __init__(self) -> None:
@@ -24,20 +38,38 @@ class LoopStatistics:
     def reset(self) -> None:
         """Starts to count anew."""
         self.decisions = 0
+        self.starved = 0
         self.late = 0
         self.holds = 0
         self.limited = 0
+        self.plans = 0
+        self.ticks = 0
+        self.missed = 0
+        self.lateness_ms = Quantiles()
         self._reasons: Counter[str] = Counter()
+        self._steering: Counter[str] = Counter()
         self._times_ns: deque[int] = deque(maxlen=_WINDOW)
         self._planning_ms: deque[float] = deque(maxlen=_WINDOW)
 
-    def decided(self, now_ns: int, *, late: bool, planning_ns: int | None) -> None:
-        """Counts a decision; `planning_ns` is None where the policy was not asked."""
+    def ticked(self, tick: Tick) -> None:
+        """Counts a wake-up of the control thread."""
+        self.ticks += 1
+        self.missed += tick.missed
+        self.lateness_ms.add(tick.lateness_ns * 1e-6)
+
+    def decided(self, now_ns: int, *, late: bool, held: bool) -> None:
+        """Counts a decision; `held` where there was nothing to execute."""
         self.decisions += 1
+        self.starved += held
         self.late += late
         self._times_ns.append(now_ns)
-        if planning_ns is not None:
-            self._planning_ms.append(planning_ns * 1e-6)
+
+    def planned(self, plan: Plan) -> None:
+        """Counts a plan that arrived."""
+        self.plans += 1
+        self._planning_ms.append(plan.duration_ns * 1e-6)
+        for record in plan.steering:
+            self._steering.update(record.labels)
 
     def limit(self, reasons: tuple[str, ...]) -> None:
         """Counts a decision that the safety filter changed."""
@@ -52,11 +84,19 @@ class LoopStatistics:
             "decisions": str(self.decisions),
             "rate [Hz]": f"{(len(times) - 1) / span_s:.2f}" if span_s > 0 else "",
             "late decisions": str(self.late),
+            "starved decisions": str(self.starved),
             "holds": str(self.holds),
             "limited actions": str(self.limited),
+            "plans": str(self.plans),
         }
+        if self.ticks:
+            values |= {"ticks": str(self.ticks), "missed ticks": str(self.missed)}
+            for name, q in _LATENESS.items():
+                values[f"lateness {name} [ms]"] = f"{self.lateness_ms.quantile(q) or 0.0:.3f}"
         if planning:
             p50, p99 = np.percentile(planning, [50, 99])
             values |= {"planning p50 [ms]": f"{p50:.2f}", "planning p99 [ms]": f"{p99:.2f}"}
-        reasons = self._reasons.copy()
-        return values | {f"limited: {reason}": str(n) for reason, n in sorted(reasons.items())}
+        counted = (("limited", self._reasons.copy()), ("steering", self._steering.copy()))
+        for kind, counts in counted:
+            values |= {f"{kind}: {name}": str(n) for name, n in sorted(counts.items())}
+        return values

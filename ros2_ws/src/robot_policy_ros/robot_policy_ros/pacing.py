@@ -1,4 +1,19 @@
-"""Which observations are decided upon, where they arrive faster than the control rate."""
+"""What a control step waits for, and which observations it picks."""
+
+from enum import StrEnum
+
+
+class Pace(StrEnum):
+    """What a control step waits for.
+
+    CLOCK: The next deadline of the control rate, with the newest observation of that moment. For
+        arms, whose time does not wait.
+    OBSERVATIONS: A new observation, at the control rate at most. For simulations, whose time may
+        pass more slowly than the clock's.
+    """
+
+    CLOCK = "clock"
+    OBSERVATIONS = "observations"
 
 
 class Pacer:

@@ -4,25 +4,24 @@ import json
 import sys
 from typing import Any
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
-from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
-from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
-from robot_policy.core.errors import ConfigError, RobotPolicyError, SpecError
+from robot_policy.core.command_values import action_from_values
+from robot_policy.core.errors import ConfigError, RobotPolicyError
 from robot_policy.core.robot import load_robot
-from robot_policy_ros import conversions as convert
+from robot_policy.core.specs import ActionSpace
 from robot_policy_ros.arm_state import ArmState
+from robot_policy_ros.command_subscriptions import CommandSubscriptions
 from robot_policy_ros.episode import Episode
 from robot_policy_ros.node_config import TwinNodeConfig, declare
 from robot_policy_ros.node_main import node_main
-from robot_policy_ros.qos import COMMAND, LATCHED
+from robot_policy_ros.qos import LATCHED
 from robot_policy_ros.received_command import ReceivedCommand
 from robot_policy_ros.status_message import status_message
 from sim.registry import make_environment
-
-_LOG_PERIOD_S = 10.0
 
 
 class TwinNode(Node):
@@ -55,13 +54,16 @@ class TwinNode(Node):
         )
         self._max_steps = self._episode_limit(config)
         period_s = 1.0 / (config.rate_hz or robot.rate_hz)
-        self._command = ReceivedCommand(periods=config.command_periods)
+        interface = robot.command.interface
+        self._command = ReceivedCommand(
+            periods=config.command_periods,
+            size=len(robot.joint_names) if interface.space == ActionSpace.JOINT_POSITION else 6,
+            places=not interface.space.is_delta,
+        )
         self._state = ArmState(self, robot, self._environment)
         self._episode_status = self.create_publisher(DiagnosticStatus, "~/episode", LATCHED)
-        command = robot.command
-        self.create_subscription(TwistStamped, command.topic, self._on_twist, COMMAND)
-        self.create_subscription(
-            Float64MultiArray, command.gripper_topic, self._on_gripper, COMMAND
+        self._commands = CommandSubscriptions(
+            self, robot, self._command, where=lambda: self._environment.joint_positions
         )
         self.create_service(Trigger, "~/reset", self._on_reset)
         self._reset(config.seed)
@@ -99,8 +101,9 @@ class TwinNode(Node):
         stamp_ns = self._now_ns()
         if self._command.started and not self._episode.finished:
             period_ns = max(stamp_ns - self._ticked_ns, self._period_ns)
-            action, held = self._command.take(stamp_ns, period_ns=period_ns)
-            step = self._environment.step(action)
+            command, held = self._command.take(stamp_ns, period_ns=period_ns)
+            arm = action_from_values(self._robot, command[:-1], self._observation.state)
+            step = self._environment.step(np.append(arm, command[-1]).astype(np.float32))
             self._observation = step.observation
             self._episode.count(step, held=held)
             self._publish_episode()
@@ -126,26 +129,6 @@ class TwinNode(Node):
         self._episode_status.publish(
             status_message(name, level=level, message=episode.summary, values=episode.values())
         )
-
-    def _on_twist(self, message: TwistStamped) -> None:
-        robot = self._robot
-        try:
-            delta = convert.delta_from_twist(message, dt_s=robot.dt_s, frame=robot.base_frame)
-        except SpecError as error:
-            self._refuse(error)
-            return
-        self._command.put_motion(delta, stamp_ns=convert.ns_from_stamp(message.header.stamp))
-
-    def _on_gripper(self, message: Float64MultiArray) -> None:
-        try:
-            position_m = convert.finger_position(message)
-        except SpecError as error:
-            self._refuse(error)
-            return
-        self._command.put_gripper(self._robot.gripper.fraction_from_position(position_m))
-
-    def _refuse(self, error: SpecError) -> None:
-        self.get_logger().error(f"command refused: {error}", throttle_duration_sec=_LOG_PERIOD_S)
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         del request
