@@ -50,7 +50,9 @@ def test_no_pickle() -> None:
             elif isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
             elif isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
-                names = ["pickle"]
+                # Checkpoints of another library are read by torch's reader that runs nothing.
+                options = [f"{k.arg}={ast.unparse(k.value)}" for k in node.keywords]
+                names = [] if "weights_only=True" in options else ["pickle"]
             offenders += [f"{file}: {n}" for n in names if n in ("pickle", "dill", "cloudpickle")]
     assert offenders == []
 

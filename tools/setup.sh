@@ -11,6 +11,7 @@ libEGL.so.1 libegl1
 libGL.so.1 libgl1
 libOSMesa.so libosmesa6
 libgomp.so.1 libgomp1
+libusb-1.0.so.0 libusb-1.0-0
 EOF
 }
 

@@ -37,29 +37,134 @@ COMMANDS = {
         "Record demonstrations of a scripted expert in the twin.",
         "CollectConfig",
     ),
-    "data info": Command(
-        "robot_policy.cli.data", "Show what a dataset holds.", "InfoConfig", "run_info"
+    "data info": Command("robot_policy.cli.data_info", "Show what a dataset holds.", "InfoConfig"),
+    "data view": Command(
+        "robot_policy.cli.data_view",
+        "Show episodes: an HTML page, or a recording for rerun.",
+        "ViewConfig",
+    ),
+    "data filter": Command(
+        "robot_policy.cli.data_filter", "Choose episodes by a condition, as a view.", "FilterConfig"
+    ),
+    "data split": Command(
+        "robot_policy.cli.data_split", "Divide episodes at random, as views.", "SplitConfig"
+    ),
+    "data merge": Command(
+        "robot_policy.cli.data_merge", "Join datasets, as a view.", "MergeConfig"
+    ),
+    "data label": Command(
+        "robot_policy.cli.data_label", "Label episodes, in a view.", "LabelConfig"
+    ),
+    "data convert": Command(
+        "robot_policy.cli.data_convert",
+        "Convert a dataset to another format; goes on where it was stopped.",
+        "ConvertConfig",
     ),
     "train": Command("robot_policy.cli.train", "Train a policy on a dataset; resumable.", "parse"),
+    "train-critic": Command(
+        "robot_policy.cli.train_critic",
+        "Train a critic, which judges actions, on a dataset; resumable.",
+        "parse",
+    ),
+    "train-peer": Command(
+        "robot_policy.cli.train_peer",
+        "Let lerobot or robomimic train its own policy, and adopt the result.",
+        "parse",
+    ),
+    "adopt": Command(
+        "robot_policy.cli.adopt",
+        "Turn a policy that lerobot or robomimic trained into a checkpoint.",
+        "AdoptConfig",
+    ),
     "eval": Command(
         "robot_policy.cli.eval",
         "Evaluate a checkpoint in the twin: success, interval, report.",
         "EvalConfig",
     ),
+    "critic-report": Command(
+        "robot_policy.cli.critic_report",
+        "Measure how good a critic is: calibration, ranking, curves; HTML report.",
+        "CriticReportConfig",
+    ),
+    "calibrate board": Command(
+        "robot_policy.cli.calibrate_board",
+        "Make a calibration board to print, at true scale.",
+        "BoardConfig",
+    ),
+    "calibrate intrinsics": Command(
+        "robot_policy.cli.calibrate_intrinsics",
+        "Find the intrinsics of a camera from pictures of a board.",
+        "IntrinsicsConfig",
+    ),
+    "calibrate hand-eye": Command(
+        "robot_policy.cli.calibrate_hand_eye",
+        "Find where cameras sit on an arm, or beside it.",
+        "HandEyeConfig",
+    ),
+    "calibrate time-offset": Command(
+        "robot_policy.cli.calibrate_time_offset",
+        "Find how far the clocks of a camera and an arm are apart.",
+        "TimeOffsetConfig",
+    ),
     "compare": Command(
         "robot_policy.cli.compare", "Pair two evaluations by seed.", "CompareConfig"
     ),
+    "export": Command(
+        "robot_policy.cli.export",
+        "Make a trained policy run without torch, as an ONNX graph.",
+        "ExportConfig",
+    ),
+    "robot list": Command(
+        "robot_policy.cli.robot",
+        "List the robots whose descriptions are found.",
+        "ListConfig",
+        "run_list",
+    ),
+    "robot check": Command(
+        "robot_policy.cli.robot",
+        "Check a robot description, and show what it limits.",
+        "CheckConfig",
+        "run_check",
+    ),
+    "safety fit": Command(
+        "robot_policy.cli.safety",
+        "Learn from a data set where the robot has been, to stop it far from there.",
+        "FitConfig",
+        "run_fit",
+    ),
     "serve": Command("robot_policy.cli.serve", "Run the ROS 2 policy node.", "ServeConfig"),
+    "serve-policy": Command(
+        "robot_policy.cli.serve_policy",
+        "Answer robots elsewhere over a websocket; openpi's client can ask too.",
+        "ServePolicyConfig",
+    ),
+    "record": Command(
+        "robot_policy.cli.record", "Record demonstrations from an arm's topics.", "RecordConfig"
+    ),
     "up": Command(
         "robot_policy.cli.up",
         "Run twin and policy node together and report success over ROS 2.",
         "UpConfig",
     ),
     "bench latency": Command(
-        "robot_policy.cli.bench",
-        "Measure how long a policy thinks.",
+        "robot_policy.cli.bench_latency",
+        "Measure how long policies think, side by side.",
         "LatencyConfig",
-        "run_latency",
+    ),
+    "bench loader": Command(
+        "robot_policy.cli.bench_loader",
+        "Measure how fast windows of a video dataset are loaded, beside lerobot.",
+        "LoaderBenchConfig",
+    ),
+    "bench control-rate": Command(
+        "robot_policy.cli.bench_control_rate",
+        "Measure whether commands come in time while a policy plans.",
+        "ControlRateConfig",
+    ),
+    "bench train": Command(
+        "robot_policy.cli.bench_train",
+        "Measure how fast policies learn, side by side.",
+        "TrainBenchConfig",
     ),
 }
 
@@ -152,6 +257,19 @@ _EXTRAS = {
     "mujoco": "sim",
     "rclpy": "ros",
     "lerobot": "lerobot",
+    "robomimic": "robomimic",
+    "cv2": "calibration",
+    "scipy": "calibration",
+    "reportlab": "calibration",
+    "open3d": "depth",
+    "rerun": "rerun",
+    "onnx": "export",
+    "onnxruntime": "export",
+    "onnxscript": "export",
+    "mcap": "bags",
+    "rosbags": "bags",
+    "websockets": "serving",
+    "msgpack": "serving",
 }
 
 
