@@ -104,7 +104,7 @@ def _measure(config: ControlRateConfig, checkpoint: Path) -> dict[str, Any]:
     from robot_policy_ros import composition
     from robot_policy_ros.child_processes import ChildProcesses
     from robot_policy_ros.composition import POLICY_NODE
-    from robot_policy_ros.lifecycle_client import NodeRefusedError, ServiceCaller
+    from robot_policy_ros.lifecycle_client import NodeCallError, NodeRefusedError, ServiceCaller
     from robot_policy_ros.node_main import EXIT_WITH_PARENT
 
     robot = config.robot or PolicyFolder.find(checkpoint).spec().robot
@@ -127,6 +127,9 @@ def _measure(config: ControlRateConfig, checkpoint: Path) -> dict[str, Any]:
             return _drive(config, caller, children)
         except NodeRefusedError as error:
             raise ConfigError(children.refusal(POLICY_NODE)) from error
+        except NodeCallError as error:
+            last = children.reason(POLICY_NODE)
+            raise NodeCallError(str(error), hint=f"last the node said: {last}") from error
         finally:
             caller.close()
             rclpy.shutdown()
