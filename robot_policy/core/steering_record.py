@@ -16,6 +16,7 @@ class SteeringRecord:
         chosen: Number of the candidate that is executed; -1 for a mean of several.
         abstained: Why the policy's own first sample was kept; empty where it was not.
         fault: What was wrong with the judgements; empty where nothing was.
+        candidate_spread: How far the candidates were apart; None where there was only one.
         scoring_ms: Time that judging and choosing took for the whole batch [ms].
     """
 
@@ -25,6 +26,7 @@ class SteeringRecord:
     chosen: int
     abstained: str = ""
     fault: str = ""
+    candidate_spread: float | None = None
     scoring_ms: float = 0.0
 
     @property

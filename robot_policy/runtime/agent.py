@@ -13,6 +13,7 @@ from robot_policy.core.robot import CommandInterface, RobotDescription
 from robot_policy.core.specs import PolicySpec, check_runs_on, without_goal
 from robot_policy.runtime.agent_config import AgentConfig
 from robot_policy.runtime.clock import Clock
+from robot_policy.runtime.guidance.config import SteeringConfig
 from robot_policy.runtime.history import History
 from robot_policy.runtime.hold import hold_action
 from robot_policy.runtime.inline_worker import InlineWorker
@@ -107,6 +108,10 @@ class Agent:
         self._number = 0
         self.received: Plan | None = None
         """The plan that the last `act` received; None if it received none."""
+        self.steering: SteeringConfig | None = None
+        """How a steered policy chooses from the next plan on; None leaves it as it was loaded.
+
+        May be set from any thread."""
         self._begin(np.random.default_rng(0))
 
     @property
@@ -200,6 +205,7 @@ class Agent:
                 first=self._first,
                 windows=_with_prefix(self._history.windows(), prefix),
                 generator=self._generator.spawn(1)[0],
+                steering=self.steering,
             )
         )
         self._asked = _Asked(self._tick, self._stamp_ns, state, self._before)

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_policy.core.observation import Windows
+from robot_policy.core.observation import Candidates, Windows
 from robot_policy.core.policy import Policy, Scorer
 from robot_policy.core.specs import PolicySpec
 from robot_policy.core.steering_record import SteeringRecord
+from robot_policy.runtime.candidate_spread import candidate_spread
 from robot_policy.runtime.clock import Clock, MonotonicClock
+from robot_policy.runtime.guidance.config import SteeringConfig
+from robot_policy.runtime.guidance.steered_policy import SteeredPolicy
 from robot_policy.runtime.steering import choose
 
 
@@ -23,6 +26,7 @@ class PlanRequest:
         first: Whether it is the first of an episode, before which the policy is reset.
         windows: With B = 1.
         generator: What this plan draws from, and no other.
+        steering: How a steered policy chooses from now on; None leaves it as it is.
     """
 
     number: int
@@ -30,6 +34,7 @@ class PlanRequest:
     first: bool
     windows: Windows
     generator: np.random.Generator
+    steering: SteeringConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +46,14 @@ class Plan:
         chunk: (H, A); the first action belongs to the moment of the observation.
         duration_ns: Time that the policy took [ns], without the way there and back.
         steering: How it was chosen, where the policy is steered.
+        candidate_spread: How far the candidates were apart, see `candidate_spread`.
     """
 
     number: int
     chunk: NDArray[np.float32]
     duration_ns: int
     steering: tuple[SteeringRecord, ...] = ()
+    candidate_spread: float | None = None
 
 
 class Planner:
@@ -81,13 +88,22 @@ class Planner:
         """Asks the policy, and chooses."""
         if request.first:
             self.reset()
+        if request.steering is not None and isinstance(self._policy, SteeredPolicy):
+            self._policy.adjust(request.steering)
         start_ns = self._clock.now_ns()
         candidates = self._policy.sample(
             request.windows, num_samples=self._num_samples, generator=[request.generator]
         )
         chunk = choose(request.windows, candidates, self._scorer)[0]
         duration_ns = self._clock.now_ns() - start_ns
-        return Plan(request.number, chunk, duration_ns, candidates.steering)
+        return Plan(
+            request.number, chunk, duration_ns, candidates.steering, self._spread(candidates)
+        )
+
+    def _spread(self, candidates: Candidates) -> float | None:
+        if candidates.steering:
+            return candidates.steering[0].candidate_spread
+        return candidate_spread(candidates.actions[0], self.spec.action)
 
     def reset(self) -> None:
         """Lets the policy forget whatever it kept."""

@@ -11,10 +11,17 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from fake_arm import FakeArm
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from numpy.typing import NDArray
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, JointState
 
+from robot_policy.core.observation import Candidates, Windows
+from robot_policy.core.policy import Generators
+from robot_policy.core.robot import load_robot
+from robot_policy.core.specs import PolicySpec
+from robot_policy.runtime.guidance.config import SteeringConfig
+from robot_policy.runtime.guidance.steered_policy import SteeredPolicy
 from robot_policy_ros.lifecycle_client import TRANSITIONS
 from robot_policy_ros.policy_node import PolicyNode
 from robot_policy_ros.qos import LATCHED, SENSOR
@@ -23,6 +30,32 @@ from robot_policy_ros.status_message import status_values
 pytestmark = pytest.mark.ros
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class SlowOrFast:
+    """Draws one chunk that goes up slowly, and then chunks that go up fast."""
+
+    spec: PolicySpec = replace(load_robot("panda_twin").spec(), horizon=4)
+
+    def reset(self) -> None:
+        """Nothing."""
+
+    def sample(
+        self, windows: Windows, *, num_samples: int = 1, generator: Generators
+    ) -> Candidates:
+        del generator
+        actions = np.zeros((windows.batch_size, num_samples, 4, 7), np.float32)
+        actions[:, :, :, 2] = 0.01
+        actions[:, 0, :, 2] = 0.005
+        return Candidates(actions)
+
+
+class Highest:
+    """Judges by how far a chunk goes up."""
+
+    def score(self, windows: Windows, candidates: Candidates) -> NDArray[np.float32]:
+        del windows
+        return candidates.actions[..., 2].sum(-1)
 
 
 @pytest.fixture
@@ -121,6 +154,24 @@ def test_nan_is_a_fault_that_a_reset_clears(
     graph.wait(future.done)
     assert future.result().success
     graph.wait(lambda: arm.moves()[-1])
+
+
+def test_steering_changes_while_the_arm_moves(graph: Any, arm: FakeArm) -> None:
+    steered = SteeredPolicy(SlowOrFast(), Highest(), config=SteeringConfig(), scored_steps=2)
+    overrides = [Parameter("checkpoint", value="handwritten")]
+    node = graph.add(PolicyNode(load=lambda _: steered, parameter_overrides=overrides))
+    node.trigger_configure()
+    node.trigger_activate()
+    graph.wait(lambda: arm.twists and arm.twists[-1].twist.linear.z > 0.15)
+    (refused,) = node.set_parameters([Parameter("strategy", value="best")])
+    assert not refused.successful
+    assert "strategy" in refused.reason
+    (accepted,) = node.set_parameters([Parameter("strategy", value="first")])
+    assert accepted.successful
+    graph.wait(lambda: arm.twists[-1].twist.linear.z < 0.15)
+    arm.statuses.clear()
+    graph.wait(lambda: arm.statuses)
+    assert float(status_values(arm.statuses[-1])["candidate spread p50"]) > 0
 
 
 def test_excessive_actions_are_limited(

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from robot_policy.core.errors import ConfigError, SpecError
+from robot_policy.core.errors import ConfigError, SpecError, UnknownNameError
 from robot_policy.core.observation import Candidates, Windows
 from robot_policy.core.policy import Generators, Policy, per_row
 from robot_policy.core.robot import load_robot
 from robot_policy.core.specs import PolicySpec
+from robot_policy.runtime.candidate_spread import candidate_spread
 from robot_policy.runtime.guidance.candidates import PRIMITIVES, perturbed, primitive_bank
 from robot_policy.runtime.guidance.choice import ALIKE, NOISE, SUPPORT, choose_one
 from robot_policy.runtime.guidance.config import SteeringConfig
@@ -241,6 +242,27 @@ def test_a_fault_is_counted_and_answered_by_the_policy_alone(heads: Any) -> None
     assert sum(n for name, n in policy.counts.items() if name.startswith("fault")) == 1
     assert answer.steering[0].fault
     assert answer.steering[0].value is None
+
+
+def test_how_it_chooses_may_change_between_two_plans() -> None:
+    policy = steer(Likes())
+    alone = Fan().sample(windows(), generator=[np.random.default_rng(5)])
+    policy.adjust(SteeringConfig(strategy="first", candidates=3))
+    answer = policy.sample(windows(), generator=[np.random.default_rng(5)])
+    np.testing.assert_array_equal(answer.actions, alone.actions)
+    with pytest.raises(UnknownNameError, match="strategy"):
+        policy.adjust(SteeringConfig(strategy="best"))
+    assert policy.config.strategy == "first", "what is refused changes nothing"
+
+
+def test_the_spread_of_candidates_is_in_halves_of_the_command_range() -> None:
+    low, high = np.array(SPEC.action.low), np.array(SPEC.action.high)
+    ends = np.stack([low, high])[:, None].astype(np.float32)
+    assert candidate_spread(ends, SPEC.action) == pytest.approx(1.0)
+    assert candidate_spread(ends[[0, 0]], SPEC.action) == 0.0
+    assert candidate_spread(ends[:1], SPEC.action) is None
+    record = steer(Likes()).sample(windows(), generator=[np.random.default_rng(5)]).steering[0]
+    assert record.candidate_spread == pytest.approx(0.082, rel=0.1)
 
 
 def test_candidates_that_are_all_alike_are_no_fault_of_the_judge() -> None:

@@ -13,6 +13,7 @@ from robot_policy.core.observation import Candidates, Windows
 from robot_policy.core.policy import Generators, Policy, Scorer, per_row
 from robot_policy.core.specs import PolicySpec
 from robot_policy.core.steering_record import SteeringRecord
+from robot_policy.runtime.candidate_spread import candidate_spread
 from robot_policy.runtime.guidance.candidates import (
     PRIMITIVES,
     check_primitives,
@@ -60,12 +61,6 @@ class SteeredPolicy:
         scored_steps: int,
         support: Scorer | None = None,
     ) -> None:
-        if scorer is None and config.strategy not in ("first", "random"):
-            raise ConfigError(
-                "nothing to choose by", where=f"strategy {config.strategy}", hint="needs a critic"
-            )
-        if config.primitives:
-            check_primitives(policy.spec)
         if not 1 <= scored_steps <= policy.spec.horizon:
             raise ConfigError(
                 "out of range",
@@ -74,14 +69,30 @@ class SteeredPolicy:
                 got=scored_steps,
             )
         self.policy = policy
-        self.config = config
         self.counts: Counter[str] = Counter()
         """How often there was a ``plan``, and an abstention or a fault of each kind."""
         self._scorer = scorer
         self._support = support
         self._scored_steps = scored_steps
+        self.adjust(config)
+
+    def adjust(self, config: SteeringConfig) -> None:
+        """Makes and chooses candidates as `config` says from now on; if it raises, as before.
+
+        Raises:
+            ConfigError: As at the beginning.
+            UnknownNameError: If there is no such strategy.
+        """
+        if self._scorer is None and config.strategy not in ("first", "random"):
+            raise ConfigError(
+                "nothing to choose by", where=f"strategy {config.strategy}", hint="needs a critic"
+            )
+        if config.primitives:
+            check_primitives(self.policy.spec)
+        division = _division(config)
         self._strategy: Strategy = STRATEGIES[config.strategy](config)
-        self._drawn, self._moved = _division(config)
+        self._drawn, self._moved = division
+        self.config = config
 
     @property
     def spec(self) -> PolicySpec:
@@ -192,6 +203,7 @@ class SteeredPolicy:
             value=value if known else None,
             first=float(mean[0]) if known else None,
             spread=float(mean.std()) if known else 0.0,
+            candidate_spread=candidate_spread(chunks[:, : self._scored_steps], self.spec.action),
             chosen=index,
             abstained=choice.abstained,
             fault=choice.fault,

@@ -50,6 +50,8 @@ class LoopStatistics:
         self._steering: Counter[str] = Counter()
         self._times_ns: deque[int] = deque(maxlen=_WINDOW)
         self._planning_ms: deque[float] = deque(maxlen=_WINDOW)
+        self._spreads: deque[float] = deque(maxlen=_WINDOW)
+        self._value_spreads: deque[float] = deque(maxlen=_WINDOW)
 
     def ticked(self, tick: Tick) -> None:
         """Counts a wake-up of the control thread."""
@@ -68,8 +70,11 @@ class LoopStatistics:
         """Counts a plan that arrived."""
         self.plans += 1
         self._planning_ms.append(plan.duration_ns * 1e-6)
+        if plan.candidate_spread is not None:
+            self._spreads.append(plan.candidate_spread)
         for record in plan.steering:
             self._steering.update(record.labels)
+            self._value_spreads.append(record.spread)
 
     def limit(self, reasons: tuple[str, ...]) -> None:
         """Counts a decision that the safety filter changed."""
@@ -96,6 +101,10 @@ class LoopStatistics:
         if planning:
             p50, p99 = np.percentile(planning, [50, 99])
             values |= {"planning p50 [ms]": f"{p50:.2f}", "planning p99 [ms]": f"{p99:.2f}"}
+        spreads = (("candidate spread", self._spreads), ("value spread", self._value_spreads))
+        for name, found in spreads:
+            if found:
+                values[f"{name} p50"] = f"{np.median(list(found)):.4g}"
         counted = (("limited", self._reasons.copy()), ("steering", self._steering.copy()))
         for kind, counts in counted:
             values |= {f"{kind}: {name}": str(n) for name, n in sorted(counts.items())}

@@ -1,6 +1,7 @@
 """Parameters of the nodes, as typed settings."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -12,12 +13,15 @@ from robot_policy.core.errors import ConfigError, UnknownNameError
 from robot_policy.core.robot import RobotDescription
 from robot_policy.runtime.agent_config import AgentConfig
 from robot_policy.runtime.guidance.config import SteeringConfig
+from robot_policy.runtime.guidance.registry import STRATEGIES
 from robot_policy.runtime.watchdog import WatchdogLimits
 from robot_policy_ros.pacing import Pace
 
 _INT_MAX = 2**31 - 1
 _MOST_URGENT = 99
 _SLOW_PLANS = 5
+STEERING = frozenset({"candidates", "strategy", "caution", "temperature"})
+"""Parameters of the policy node that may change while it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +224,23 @@ class PolicyNodeConfig:
             caution=self.caution,
             temperature=self.temperature,
         )
+
+    @staticmethod
+    def steering_after(node: Node, changes: Mapping[str, Any]) -> SteeringConfig:
+        """Returns how candidates are chosen once some parameters of `node` have changed.
+
+        Raises:
+            ConfigError: If a value is out of range.
+            UnknownNameError: If there is no such strategy.
+        """
+        values: dict[str, Any] = {name: node.get_parameter(name).value for name in STEERING}
+        values |= {name: value for name, value in changes.items() if name in STEERING}
+        config = SteeringConfig(**values)
+        if config.strategy not in STRATEGIES:
+            raise UnknownNameError.of(
+                "strategy", config.strategy, STRATEGIES, where="parameter strategy"
+            )
+        return config
 
     @property
     def agent(self) -> AgentConfig:

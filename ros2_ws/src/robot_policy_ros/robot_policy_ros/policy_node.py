@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.timer import Timer
 from std_srvs.srv import Trigger
 
@@ -33,7 +35,7 @@ from robot_policy_ros.fault_reports import FaultReports
 from robot_policy_ros.impossible_transitions import refuse_impossible_transitions
 from robot_policy_ros.input_ages import InputAges
 from robot_policy_ros.inputs import Inputs, input_names
-from robot_policy_ros.node_config import PolicyNodeConfig, declare
+from robot_policy_ros.node_config import STEERING, PolicyNodeConfig, declare
 from robot_policy_ros.node_main import node_main
 from robot_policy_ros.pacing import Pace
 from robot_policy_ros.policy_source import start_worker
@@ -49,6 +51,7 @@ _HOLD_AFTER_FAULT_NS = 500_000_000
 class _Configured:
     """What ``configure`` builds and ``cleanup`` releases."""
 
+    agent: Agent
     worker: Worker
     black_box: BlackBox
     reports: FaultReports
@@ -88,6 +91,7 @@ class PolicyNode(LifecycleNode):
         super().__init__(name, **options)
         refuse_impossible_transitions(self)
         declare(self, PolicyNodeConfig.SETTINGS)
+        self.add_on_set_parameters_callback(self._on_parameters)
         self._load = load
         self._parts: _Configured | None = None
         self._troubled = False
@@ -226,6 +230,7 @@ class PolicyNode(LifecycleNode):
         for change in calibration_changes(spec.calibrations, robot.calibrations):
             self.get_logger().warning(change)
         return _Configured(
+            agent,
             worker,
             black_box,
             reports,
@@ -282,6 +287,19 @@ class PolicyNode(LifecycleNode):
         parts.commands.destroy()
         parts.transforms.destroy()
         self.destroy_timer(parts.watchdog)
+
+    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Refuses steering that makes no sense; what does holds from the next plan on."""
+        changes: dict[str, Any] = {p.name: p.value for p in parameters}
+        if not STEERING.intersection(changes):
+            return SetParametersResult(successful=True)
+        try:
+            steering = PolicyNodeConfig.steering_after(self, changes)
+        except RobotPolicyError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        if self._parts is not None:
+            self._parts.agent.steering = steering
+        return SetParametersResult(successful=True)
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         del request
