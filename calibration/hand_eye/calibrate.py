@@ -28,6 +28,8 @@ _ROUGH = Noise(corner_px=0.5, arm_rad=2e-3, arm_m=1e-3)
 _DOUBTFUL = 60.0
 """Score of the best start above which a usual mistake is looked for."""
 _HOPELESS_RAD, _HOPELESS_M = np.deg2rad(8.0), 0.08
+_HOPELESS_PX = 20.0
+"""A refinement that diverges may blame the corners instead of the arm; no detector is that bad."""
 _LARGEST_STD_DEG, _LARGEST_STD_M = 1.5, 0.015
 _OFFSET_STD_RAD = np.deg2rad(3.0)
 
@@ -158,11 +160,14 @@ def _refine(
         prior=_prior(data, layout, options),
         drop=options.drop_outliers,
     )
-    if found.noise.arm_rad > _HOPELESS_RAD or found.noise.arm_m > _HOPELESS_M:
+    noise = found.noise
+    limits = (_HOPELESS_RAD, _HOPELESS_M, _HOPELESS_PX)
+    if not all(np.array((noise.arm_rad, noise.arm_m, noise.corner_px)) <= limits):
         raise DataError(
             "poses and pictures do not fit each other",
             expected="poses that agree within a degree and a few millimetres",
-            got=f"{np.rad2deg(found.noise.arm_rad):.1f} degrees, {1000 * found.noise.arm_m:.0f} mm",
+            got=f"{np.rad2deg(noise.arm_rad):.1f} degrees, {1000 * noise.arm_m:.0f} mm, corners "
+            f"{noise.corner_px:.1f} px off",
             hint="base_T_gripper in another frame or unit (degrees?), joints and pictures of "
             "different moments, or intrinsics of another camera",
         )
