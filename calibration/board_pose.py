@@ -67,6 +67,8 @@ def _flat_poses(points: Array, rays: Array) -> list[Array]:
         )
     except cv2.error:
         return []
+    if errors is None:  # corners on a line: no plane at all
+        return []
     poses = []
     usable = errors.ravel() <= _MISTAKABLE * errors.min() + 1e-9
     for rvec, tvec in zip(rvecs[: usable.sum()], tvecs, strict=False):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import calibration  # noqa: F401, before benchmarks/calibration.py can be found in its place
 from robot_policy.data.cache.location import FOLDER_VARIABLE
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from calibration.board import Board, BoardKind
-from calibration.detection import detect
+from calibration.board_pose import board_pose
+from calibration.detection import Detection, detect
 from calibration.lens import Lens, LensModel
 from calibration.misdetection import no_board, same_size
 from calibration.rendering import BoardPhotographer, board_truth
@@ -86,3 +87,14 @@ def test_pictures_of_several_sizes_are_refused() -> None:
     assert same_size([(4, 3), (4, 3)], ["a", "b"], where="x") == (4, 3)
     with pytest.raises(DataError, match="expected 4 x 3 px; got 8 x 6 px in 1, c for one"):
         same_size([(4, 3), (4, 3), (8, 6)], ["a", "b", "c"], where="x")
+
+
+def test_corners_that_no_plane_explains_are_no_board_in_sight() -> None:
+    """OpenCV then answers with no pose and without errors; seen where a lens bends rays back."""
+    lens = Lens(LensModel.PLUMB_BOB, 640, 480, np.array([600, 600, 320, 240, 0, 0, 0, 0, 0.0]))
+    board = Board(BoardKind.CHARUCO, 5, 7, 0.035, 0.026, "5X5_100")
+    x = np.array([0.41606, 0.49729, 0.43132, 0.44564, 0.46105, 0.47721, 0.49342])
+    y = np.array([-0.01016, -0.02454, 0.06327, 0.13787, 0.21552, 0.29582, 0.37921])
+    pixels = 600 * np.stack([x, y], axis=-1) + [320, 240]
+    ids = np.array([0, 1, 4, 8, 12, 16, 20])
+    assert board_pose(board, lens, Detection(ids, pixels)) is None
