@@ -38,6 +38,11 @@ COMMANDS = {
         "CollectConfig",
     ),
     "data info": Command("robot_policy.cli.data_info", "Show what a dataset holds.", "InfoConfig"),
+    "data validate": Command(
+        "robot_policy.cli.data_validate",
+        "Check a dataset, and mend a copy of it.",
+        "ValidateConfig",
+    ),
     "data view": Command(
         "robot_policy.cli.data_view",
         "Show episodes: an HTML page, or a recording for rerun.",

@@ -65,7 +65,8 @@ class LeRobotReader(ABC):
         self.root = root
         self.description = description
         self.left_out = left_out
-        self._tasks = list(tasks)
+        self.tasks = list(tasks)
+        """Instruction texts by task index."""
         self._table: tuple[Path, pa.Table] | None = None
 
     @abstractmethod
@@ -77,6 +78,10 @@ class LeRobotReader(ABC):
         """Where an episode lies; raises DataError if its metadata are wrong."""
 
     @abstractmethod
+    def row(self, position: int) -> Mapping[str, Any]:
+        """What the metadata say about an episode, without statistics."""
+
+    @abstractmethod
     def statistics(self, position: int) -> Mapping[str, FeatureStatistics]:
         """See `DatasetReader.statistics`."""
 
@@ -84,7 +89,7 @@ class LeRobotReader(ABC):
         """See `DatasetReader.recording`."""
         episode = self.stored(position)
         where = f"{episode.data}, episode {episode.index}"
-        table, first = self._rows_of(episode)
+        table, first = self.rows_of(episode)
         if len(table) != episode.length:
             raise DataError(
                 "wrong number of frames", where=where, expected=episode.length, got=len(table)
@@ -97,7 +102,7 @@ class LeRobotReader(ABC):
         for key in BOOKKEEPING:
             if key in table.column_names:
                 columns[key] = column(table, key, shape=(1,), where=where)
-        texts = self._texts(columns, where)
+        texts = self.texts(columns, where)
         if TASK in self.description.features:
             columns[TASK] = np.array(texts, dtype=object)[:, None]
         return Recording(
@@ -113,15 +118,13 @@ class LeRobotReader(ABC):
             where=where,
         )
 
-    def _rows_of(self, episode: StoredEpisode) -> tuple[pa.Table, int]:
+    def rows_of(self, episode: StoredEpisode) -> tuple[pa.Table, int]:
         """Frames of an episode, and the row of the first one in its file.
 
-        The last file stays open, as it may hold the next episode, too.
+        Raises:
+            DataError: If the file is missing or damaged, or the frames lie apart.
         """
-        if self._table is None or self._table[0] != episode.data:
-            wanted = [*self.description.columns, *BOOKKEEPING]
-            self._table = episode.data, read_table(episode.data, wanted)
-        table = self._table[1]
+        table = self.table(episode.data)
         if "episode_index" not in table.column_names:
             return table, 0
         numbers = column(table, "episode_index", shape=(1,), where=episode.data)[:, 0]
@@ -135,16 +138,32 @@ class LeRobotReader(ABC):
             )
         return table.slice(int(mine[0]), len(mine)), int(mine[0])
 
-    def _texts(self, columns: Mapping[str, NDArray[Any]], where: str) -> list[str]:
+    def table(self, path: Path) -> pa.Table:
+        """All frames of a data file; it is kept, as it may hold the next episode, too.
+
+        Raises:
+            DataError: If it is missing or damaged.
+        """
+        if self._table is None or self._table[0] != path:
+            wanted = [*self.description.columns, *BOOKKEEPING]
+            self._table = path, read_table(path, wanted)
+        return self._table[1]
+
+    def texts(self, columns: Mapping[str, NDArray[Any]], where: str) -> list[str]:
+        """Tasks of the frames of an episode.
+
+        Raises:
+            DataError: If one is not in the table of tasks.
+        """
         if "task_index" not in columns:
             raise DataError("no column 'task_index'", where=where)
         indices = columns["task_index"][:, 0].tolist()
         for index in indices:
-            if not 0 <= index < len(self._tasks):
+            if not 0 <= index < len(self.tasks):
                 raise DataError(
-                    f"no task {index}", where=where, expected=f"less than {len(self._tasks)}"
+                    f"no task {index}", where=where, expected=f"less than {len(self.tasks)}"
                 )
-        return [self._tasks[index] for index in indices]
+        return [self.tasks[index] for index in indices]
 
     def _frames(self, key: str, feature: Feature, episode: StoredEpisode, first: int) -> Frames:
         if not is_video(feature):

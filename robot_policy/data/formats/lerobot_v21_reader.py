@@ -21,13 +21,14 @@ class LeRobotV21Reader(LeRobotReader):
 
     Args:
         root: Folder of the dataset.
+        info: Content of info.json, if it is not to be read from there.
 
     Raises:
         DataError: If the description of the dataset is missing or damaged.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.info = layout.read_info(root)
+    def __init__(self, root: Path, info: dict[str, Any] | None = None) -> None:
+        self.info = layout.read_info(root) if info is None else info
         self._lines = layout.read_episodes(root, self.info)
         several = any(len(line.get("tasks") or ()) > 1 for line in self._lines)
         description, left_out = common.read_description(root, self.info, several_tasks=several)
@@ -57,6 +58,10 @@ class LeRobotV21Reader(LeRobotReader):
             success=line.get("success"),
             metadata=line.get("metadata"),
         )
+
+    def row(self, position: int) -> Mapping[str, Any]:
+        """What episodes.jsonl says about an episode."""
+        return self._lines[position]
 
     def statistics(self, position: int) -> Mapping[str, FeatureStatistics]:
         """See `DatasetReader.statistics`."""

@@ -24,13 +24,14 @@ class LeRobotV3Reader(LeRobotReader):
 
     Args:
         root: Folder of the dataset.
+        info: Content of info.json, if it is not to be read from there.
 
     Raises:
         DataError: If the description of the dataset is missing or damaged.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.info = layout.read_info(root)
+    def __init__(self, root: Path, info: dict[str, Any] | None = None) -> None:
+        self.info = layout.read_info(root) if info is None else info
         self._rows = read_episode_table(root, self.info)
         several = any(len(row.get("tasks") or ()) > 1 for row in self._rows)
         description, left_out = common.read_description(root, self.info, several_tasks=several)

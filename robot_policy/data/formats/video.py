@@ -62,6 +62,7 @@ class VideoFrames:
         first: Number of the first frame.
         count: Number of frames.
         depth: Whether they are depth, uint16 with one channel, and not RGB.
+        strict: Whether damage is an error that a decoder would conceal by guessing pixels.
     """
 
     path: Path
@@ -70,6 +71,7 @@ class VideoFrames:
     first: int
     count: int
     depth: bool = False
+    strict: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -90,7 +92,11 @@ class VideoFrames:
         done = 0
         with _naming(self.path):
             for number, image in _decode(
-                self.path, self.rate_hz, start=self.first, depth=self.depth
+                self.path,
+                self.rate_hz,
+                start=self.first,
+                depth=self.depth,
+                strict=self.strict,
             ):
                 if number < self.first:
                     continue
@@ -167,9 +173,7 @@ def copy_video(path: Path, frames: VideoFrames) -> bool:
         stream = source.streams.video[0]
         time_base = stream.time_base or Fraction(1, 1000)
         packets = list(_packets_of(source, stream, frames, time_base))
-        numbers = sorted(_number(packet.pts, time_base, frames.rate_hz) for packet in packets)
-        whole = numbers == list(range(frames.first, frames.first + frames.count))
-        if not packets or not packets[0].is_keyframe or not whole:
+        if not _stand_alone(packets, frames, time_base):
             return False
         shift = min(packet.pts for packet in packets if packet.pts is not None)
         with av.open(str(path), "w", format="mp4") as target:
@@ -180,6 +184,45 @@ def copy_video(path: Path, frames: VideoFrames) -> bool:
                 packet.stream = copied
                 target.mux(packet)
     return True
+
+
+def can_copy(frames: VideoFrames) -> bool:
+    """Whether `copy_video` can copy these.
+
+    Raises:
+        DataError: If the file is missing or damaged.
+    """
+    with _naming(frames.path), av.open(str(frames.path), "r") as source:
+        stream = source.streams.video[0]
+        time_base = stream.time_base or Fraction(1, 1000)
+        packets = list(_packets_of(source, stream, frames, time_base))
+        if not _stand_alone(packets, frames, time_base):
+            return False
+    return True
+
+
+def _stand_alone(packets: list[av.Packet], frames: VideoFrames, time_base: Fraction) -> bool:
+    numbers = sorted(_number(packet.pts, time_base, frames.rate_hz) for packet in packets)
+    whole = numbers == list(range(frames.first, frames.first + frames.count))
+    return bool(packets) and packets[0].is_keyframe and whole
+
+
+def frame_times_s(path: Path) -> list[float]:
+    """Times at which the frames of a video are shown, ascending; nothing is decoded [s].
+
+    Raises:
+        DataError: If the file is missing or damaged.
+    """
+    times_s: list[float] = []
+    with _naming(path), av.open(str(path), "r") as source:
+        stream = source.streams.video[0]
+        time_base = stream.time_base or Fraction(1, 1000)
+        times_s.extend(
+            float(packet.pts * time_base)
+            for packet in source.demux(stream)
+            if packet.pts is not None and packet.size and not packet.is_discard
+        )
+    return sorted(times_s)
 
 
 def _packets_of(
@@ -224,7 +267,7 @@ def _number(pts: int | None, time_base: Fraction, rate_hz: float) -> int:
 
 
 def _decode(
-    path: Path, rate_hz: float, *, start: int, depth: bool
+    path: Path, rate_hz: float, *, start: int, depth: bool, strict: bool
 ) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yields frames with their numbers, from the key frame at or before `start`."""
     with av.open(str(path), "r") as container:
@@ -233,7 +276,11 @@ def _decode(
         time_base = stream.time_base or Fraction(1, 1000)
         if start:
             container.seek(int(start / rate_hz / time_base), stream=stream, backward=True)
+        if strict:
+            stream.codec_context.options = {"err_detect": "explode"}
         for frame in container.decode(stream):
+            if strict and frame.is_corrupt:
+                raise ValueError("the decoder had to guess pixels of a frame")
             yield _number(frame.pts, time_base, rate_hz), _pixels(frame, depth=depth)
 
 

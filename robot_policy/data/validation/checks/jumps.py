@@ -1,0 +1,70 @@
+"""Values that jump: a sensor that dropped out, an angle that wrapped, episodes glued together."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_policy.core.observation import ACTION, STATE
+from robot_policy.data.recording import Recording
+from robot_policy.data.validation.check import Check, Subject
+from robot_policy.data.validation.finding import Fault, Finding, Place, Severity
+from robot_policy.data.validation.grouping import runs
+from robot_policy.data.validation.naming import entry_names, gripper_entries
+
+JUMP = Fault(
+    "jump",
+    Severity.WARNING,
+    "a value moves from one frame to the next as far as it otherwise moves in the whole episode",
+    "look at the episode (`data view`); leave it out, cut it there, or unwrap the angle",
+)
+_OF_RANGE = 0.5
+_OF_USUAL = 10.0
+_USUAL = 0.95
+_LEAST_LEVELS = 9
+"""Entries with fewer different values are switches, which jump."""
+
+
+class Jumps(Check):
+    """Looks at the state, and at actions that are places."""
+
+    faults = (JUMP,)
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
+        spec = subject.description.spec
+        absolute = spec is not None and not spec.action_space.is_delta
+        self._keys = (STATE, ACTION) if absolute else (STATE,)
+
+    def episode(self, position: int, recording: Recording) -> Iterator[Finding]:
+        """Looks at the steps between frames."""
+        for key in self._keys:
+            values = recording.columns.get(key)
+            if values is None or values.dtype.kind != "f" or len(values) < _LEAST_LEVELS:
+                continue
+            flat = values.reshape(len(values), -1).astype(np.float64)
+            jumps = _jumps(flat)
+            if key == ACTION:
+                jumps[:, gripper_entries(self.subject.description, key)] = False
+            names = entry_names(self.subject.description, key, flat.shape[1])
+            for run in runs(np.asarray(jumps.any(axis=1))):
+                entries = np.flatnonzero(jumps[run.first : run.last + 1].any(axis=0))
+                entry = int(entries[0])
+                before, after = flat[run.first - 1, entry], flat[run.first, entry]
+                more = f" and {len(entries) - 1} more" if len(entries) > 1 else ""
+                found = f"{names[entry]}{more} from {before:.4g} to {after:.4g}{run}"
+                yield Finding(JUMP, Place(None, position, run.frames, key), found)
+
+
+def _jumps(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which entries of (T, D) arrive at a frame by a jump."""
+    found = np.zeros(values.shape, dtype=bool)
+    steps = np.abs(np.diff(values, axis=0))
+    with np.errstate(invalid="ignore"):
+        span = np.ptp(values, axis=0)
+        usual = np.quantile(steps, _USUAL, axis=0)
+        found[1:] = (steps > _OF_RANGE * span) & (steps > _OF_USUAL * usual)
+    for entry in np.flatnonzero(found.any(axis=0)).tolist():
+        if len(np.unique(values[:, entry])) < _LEAST_LEVELS:
+            found[:, entry] = False
+    return found
