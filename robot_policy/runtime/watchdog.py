@@ -58,7 +58,8 @@ class Watchdog:
     """Turns what goes wrong into holds, and holds that last into a latched fault.
 
     An input that is missing, old or not to be used, and a plan that is overdue, mean hold: the arm
-    goes on by itself if that ends before `fault_after_s`. What cannot mend itself is a fault at
+    goes on by itself if that ends before `fault_after_s`. An overdue plan is not made good by the
+    question after it, only by an answer in time. What cannot mend itself is a fault at
     once: a worker that has died, and a clock that has jumped, because stamps from before and after
     it cannot be compared. Until the arm has moved in an episode, an input that is missing is
     waited for without end.
@@ -75,11 +76,17 @@ class Watchdog:
         """Forgets a fault and everything before it."""
         self._fault: str | None = None
         self._since_ns: int | None = None
+        self.unanswered: str | None = None
+        """That a plan was overdue, in words, until one comes in time; None while all is well."""
         self._clocks_ns: tuple[int, int] | None = None
 
     def latch(self, reason: str) -> None:
         """Makes `reason` the fault, unless there is one already."""
         self._fault = self._fault or reason
+
+    def planned(self) -> None:
+        """Tells that a plan has come in time."""
+        self.unanswered = None
 
     def check(
         self,
@@ -104,7 +111,9 @@ class Watchdog:
             self.latch(worker.died)
         overdue = self._overdue(worker, now_ns)
         found = (*problems, overdue) if overdue else tuple(problems)
-        self._check_duration(found, now_ns, waits=not moved and not overdue)
+        self.unanswered = overdue or self.unanswered
+        lasting = (*problems, self.unanswered) if self.unanswered else tuple(problems)
+        self._check_duration(lasting, now_ns, waits=not moved and not self.unanswered)
         return Verdict(found, self._fault)
 
     def _check_clock(self, now_ns: int, stamps_now_ns: int) -> None:

@@ -94,6 +94,22 @@ def test_an_overdue_plan_holds_then_is_a_fault() -> None:
     assert [v.fault for v in verdicts] == [None] * 4 + ["the plan takes longer than 0.5 s"]
 
 
+def test_asking_again_does_not_make_good_an_overdue_plan() -> None:
+    """A server that hangs is asked again and again, and never for longer than the deadline."""
+    rig = Rig(WatchdogLimits(plan_deadline_s=0.5, fault_after_s=0.5))
+    assert rig.check(worker=rig.busy_for(0.51)).problems
+    verdicts = [rig.check(worker=rig.busy_for(0.1)) for _ in range(10)]
+    assert verdicts[0].may_move, "where there is a plan, it may be executed"
+    assert verdicts[-1].fault == "the plan takes longer than 0.5 s"
+
+
+def test_an_answer_in_time_makes_good_an_overdue_plan() -> None:
+    rig = Rig(WatchdogLimits(plan_deadline_s=0.5, fault_after_s=0.5))
+    assert rig.check(worker=rig.busy_for(0.51)).problems
+    rig.watchdog.planned()
+    assert all(rig.check().may_move for _ in range(40))
+
+
 def test_a_dead_worker_is_a_fault_at_once() -> None:
     rig = Rig()
     verdict = rig.check(worker=WorkerState(died="ended with exit status -9"), moved=False)

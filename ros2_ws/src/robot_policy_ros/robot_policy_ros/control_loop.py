@@ -115,6 +115,11 @@ class ControlLoop:
         self._thread: threading.Thread | None = None
 
     @property
+    def unanswered(self) -> str | None:
+        """That plans are overdue, in words; None while they come in time."""
+        return self._watchdog.unanswered
+
+    @property
     def running(self) -> bool:
         """Whether the thread runs."""
         return self._thread is not None
@@ -251,6 +256,7 @@ class ControlLoop:
         self._record(DECISION, decision, now_ns)
         if plan is not None:
             self.statistics.planned(plan)
+            self._watchdog.planned()
             self._outputs.planned(plan.duration_ns * 1e-6)
             self._record(PLAN, plan, now_ns)
         if self.fault is not None:

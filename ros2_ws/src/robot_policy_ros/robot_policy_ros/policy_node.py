@@ -252,7 +252,7 @@ class PolicyNode(LifecycleNode):
         if parts is None:
             return
         parts.loop.watch()
-        troubled = parts.loop.running and bool(parts.inputs.problems(self._now_ns()))
+        troubled = bool(_problems(parts, self._now_ns()))
         if troubled != self._troubled:
             self._troubled = troubled
             self._diagnose()
@@ -344,7 +344,7 @@ class PolicyNode(LifecycleNode):
         level, message, values = DiagnosticStatus.OK, "not configured", dict[str, str]()
         if parts is not None:
             active, fault = parts.loop.running, parts.loop.fault
-            problems = parts.inputs.problems(now_ns) if active else ()
+            problems = _problems(parts, now_ns)
             message = "running" if active else "not active"
             if fault is not None:
                 level, message = DiagnosticStatus.ERROR, f"fault: {fault}"
@@ -363,6 +363,14 @@ class PolicyNode(LifecycleNode):
             values |= {f"rate of {n} [Hz]": f"{rate:.1f}" for n, rate in rates.items()}
         status = status_message(name, level=level, message=message, values=values)
         self._diagnostics.publish(diagnostic_array(status, stamp_ns=now_ns))
+
+
+def _problems(parts: _Configured, now_ns: int) -> tuple[str, ...]:
+    """Why the arm holds while the node is active, in words."""
+    if not parts.loop.running:
+        return ()
+    unanswered = parts.loop.unanswered
+    return (*parts.inputs.problems(now_ns), *(() if unanswered is None else (unanswered,)))
 
 
 def _failed_for_ns(loop: ControlLoop) -> int:
