@@ -129,6 +129,7 @@ print("torch" in sys.modules)
         assert a.return_ == pytest.approx(b.return_, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_without_rendering_everything_but_the_videos_is_there(
     checkpoint: Path, tmp_path: Path
 ) -> None:

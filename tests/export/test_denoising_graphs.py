@@ -24,7 +24,7 @@ SMALL = DiffusionConfig(
     width=16,
     vision_width=8,
     prediction_length=8,
-    sample_steps=3,
+    sample_steps=2,
     condition_dropout=0.1,
 )
 
@@ -34,10 +34,11 @@ SMALL = DiffusionConfig(
     [
         {"backbone": "transformer"},
         {"backbone": "transformer", "causal": False, "guidance": 0.5},
-        {"sampler": "ddpm"},
-        {"sampler": "dpm_solver", "shared_steps": 1},
-        {"prediction": "v", "extra_steps": 1},
-        {"prediction": "sample", "density_samples": 3},
+        # A U-Net takes long to trace, and every step is traced anew.
+        pytest.param({"sampler": "ddpm"}, marks=pytest.mark.slow),
+        pytest.param({"sampler": "dpm_solver", "shared_steps": 1}, marks=pytest.mark.slow),
+        pytest.param({"prediction": "v", "extra_steps": 1}, marks=pytest.mark.slow),
+        pytest.param({"prediction": "sample", "density_samples": 3}, marks=pytest.mark.slow),
     ],
     ids=lambda change: " ".join(f"{k}={v}" for k, v in change.items()),
 )
@@ -49,6 +50,7 @@ def test_it_answers_as_the_original(change: dict, tmp_path: Path) -> None:
     assert largest_difference(module, graph, SHAPES) < 1e-4
 
 
+@pytest.mark.slow
 def test_it_sees_as_the_original(tmp_path: Path) -> None:
     torch.manual_seed(0)
     source = replace(SOURCE, cameras={"wrist": image_spec(24, 32)})

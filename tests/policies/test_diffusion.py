@@ -60,7 +60,10 @@ def test_every_step_has_its_own_embedding() -> None:
 
 @pytest.mark.parametrize(
     ("prediction", "steps"),
-    [("sample", 400), pytest.param("epsilon", 1500, marks=pytest.mark.slow)],
+    [
+        pytest.param("sample", 400, marks=pytest.mark.slow),
+        pytest.param("epsilon", 1500, marks=pytest.mark.slow),
+    ],
 )
 def test_it_learns_two_ways_and_draws_both(prediction: str, steps: int) -> None:
     """Half of the demonstrations go left and half right; the mean of both would go nowhere."""

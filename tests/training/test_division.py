@@ -70,6 +70,7 @@ def same_as(alone: Path, run: Path) -> None:
         torch.testing.assert_close(weights(run)[key], value, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_two_processes_see_the_loss_of_one(alone: Path, dataset: Path, tmp_path: Path) -> None:
     train_together(dataset, tmp_path / "run")
     same_as(alone, tmp_path / "run")
