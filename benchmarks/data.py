@@ -7,6 +7,7 @@ runs/data is removed.
 import argparse
 import sys
 
+import data_foreign
 import data_loader
 from jobs import run_jobs, with_needs
 from measure import RESULTS, print_targets, write_results
@@ -14,7 +15,7 @@ from measure import RESULTS, print_targets, write_results
 from robot_policy.core.files import read_json
 
 AGAIN = "python benchmarks/data.py"
-PARTS = (data_loader,)
+PARTS = (data_loader, data_foreign)
 """Modules with jobs(), rows() and targets(known), `known` being rows by cell."""
 
 

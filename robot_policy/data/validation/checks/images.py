@@ -26,6 +26,10 @@ FROZEN = Fault(
     "see whether the camera stalled; leave the episode out",
 )
 _FROZEN_S = 1.0
+_TRAVELLED = 0.1
+"""Part of the way in the whole episode that an entry of the state has to travel."""
+_MOVING = 0.25
+"""Part of the entries that have to."""
 
 
 class Images(Check):
@@ -61,16 +65,21 @@ class Images(Check):
             for run in runs(_mask(frames, length)):
                 place = Place(None, position, run.frames, key)
                 yield Finding(BLANK, place, f"images of one colour{run}")
-        least = max(2, round(_FROZEN_S * self.subject.description.rate_hz))
-        moves = _moves(recording)
         for key, frames in self._same.items():
-            for run in runs(_mask(frames, length)):
-                first = run.first - 1
-                if run.count < least or not moves[first : run.last].any():
-                    continue
-                found = f"the image of frame {first} stays{run}"
+            for run in runs(self._stalls(recording, _mask(frames, length))):
+                found = f"the image of frame {run.first - 1} stays{run}"
                 yield Finding(FROZEN, Place(None, position, run.frames, key), found)
         self._blank, self._same, self._before = {}, {}, None
+
+    def _stalls(self, recording: Recording, same: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Frames of `same` that are so for long enough while the robot moves, (T,)."""
+        least = max(2, round(_FROZEN_S * self.subject.description.rate_hz))
+        edges = np.flatnonzero(np.diff(same.astype(np.int8), prepend=0, append=0))
+        stalls = np.zeros_like(same)
+        for first, end in edges.reshape(-1, 2).tolist():
+            if end - first >= least and _moves(recording, first - 1, end):
+                stalls[first:end] = True
+        return stalls
 
 
 def _mask(frames: list[int], length: int) -> NDArray[np.bool_]:
@@ -79,11 +88,11 @@ def _mask(frames: list[int], length: int) -> NDArray[np.bool_]:
     return mask
 
 
-def _moves(recording: Recording) -> NDArray[np.bool_]:
-    """Whether the state moves visibly between a frame and the next one, (T - 1,)."""
+def _moves(recording: Recording, first: int, end: int) -> bool:
+    """Whether some of the state travels far between two frames; a little, it always trembles."""
     state = recording.columns.get(STATE)
-    if state is None or state.dtype.kind != "f" or len(recording) < 2:
-        return np.zeros(max(len(recording) - 1, 0), dtype=bool)
+    if state is None or state.dtype.kind != "f":
+        return False
     flat = state.reshape(len(state), -1).astype(np.float64)
-    span = np.ptp(flat, axis=0)
-    return (np.abs(np.diff(flat, axis=0)) > 0.01 * span).any(axis=1) & bool((span > 0).any())
+    span, travelled = np.ptp(flat, axis=0), np.ptp(flat[first:end], axis=0)
+    return bool((travelled > _TRAVELLED * span).mean() >= _MOVING)

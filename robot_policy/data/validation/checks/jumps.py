@@ -21,6 +21,8 @@ JUMP = Fault(
 _OF_RANGE = 0.5
 _OF_USUAL = 10.0
 _USUAL = 0.95
+_RATES = ("vel", "acc", "force", "torque", "effort")
+"""In names of entries that jump by nature, as an arm starts or touches something."""
 _LEAST_LEVELS = 9
 """Entries with fewer different values are switches, which jump."""
 
@@ -47,6 +49,8 @@ class Jumps(Check):
             if key == ACTION:
                 jumps[:, gripper_entries(self.subject.description, key)] = False
             names = entry_names(self.subject.description, key, flat.shape[1])
+            rates = [any(word in name.lower() for word in _RATES) for name in names]
+            jumps[:, rates] = False
             for run in runs(np.asarray(jumps.any(axis=1))):
                 entries = np.flatnonzero(jumps[run.first : run.last + 1].any(axis=0))
                 entry = int(entries[0])
