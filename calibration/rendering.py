@@ -87,15 +87,20 @@ class BoardPhotographer:
         rays = _ray_grid(self.lens.model, self.lens.width, self.lens.height, *self._lens_key())
         rows = slice(*(_RAYS * i for i in area[0].indices(self.lens.height)[:2]))
         columns = slice(*(_RAYS * i for i in area[1].indices(self.lens.width)[:2]))
-        directions = rays[rows, columns]
-        board_T_camera = inverse(camera_T_board).astype(np.float32)
-        eye, turned = board_T_camera[:3, 3], directions @ board_T_camera[:3, :3].T
-        with np.errstate(divide="ignore", invalid="ignore"):
-            depth = -eye[2] / turned[..., 2]
-            at_m = eye[:2] + depth[..., None] * turned[..., :2]
+        seen = np.ascontiguousarray(rays[rows, columns])
         texture, per_m, margin_m = self._texture(camera_T_board)
-        where = (at_m + margin_m) * per_m - 0.5
-        where[~((depth > 0) & np.isfinite(where).all(axis=-1))] = -1e6
+        # A ray d meets the board at eye + depth R d, depth = -eye_z / (R d)_z: a homography of d.
+        board_T_camera = inverse(camera_T_board)
+        R, eye = board_T_camera[:3, :3], board_T_camera[:3, 3]
+        H = np.stack([*(np.outer(eye[:2], R[2]) - eye[2] * R[:2]), R[2]])
+        to_texture = np.array(
+            [[per_m, 0, margin_m * per_m - 0.5], [0, per_m, margin_m * per_m - 0.5], [0, 0, 1]]
+        )
+        where = cv2.perspectiveTransform(seen, to_texture @ H)
+        down = R[2].astype(np.float32)
+        in_front = (seen[..., 0] * down[0] + seen[..., 1] * down[1] + down[2]) * eye[2] < 0
+        if not in_front.all():
+            where[~in_front] = -1e6
         s = self.settings
         ink = s.black + (s.white - s.black) / 255.0 * texture
         light = cv2.remap(
@@ -128,13 +133,13 @@ def _cached_texture(board: Board, pixels_per_m: float, margin_m: float) -> NDArr
 
 @lru_cache(maxsize=2)
 def _ray_grid(model: LensModel, width: int, height: int, *parameters: float) -> Array:
-    """(height * rays, width * rays, 3) directions, pixel centres at whole numbers."""
+    """(height * rays, width * rays, 2) directions at z = 1, pixel centres at whole numbers."""
     lens = Lens(model, width, height, np.array(parameters))
     u = (np.arange(width * _RAYS) + 0.5) / _RAYS - 0.5
     v = (np.arange(height * _RAYS) + 0.5) / _RAYS - 0.5
     pixels = np.stack(np.meshgrid(u, v), axis=-1)
-    rays = lens.rays(pixels.reshape(-1, 2)).reshape(*pixels.shape)
-    return np.concatenate([rays, np.ones((*rays.shape[:2], 1))], axis=-1).astype(np.float32)
+    rays = lens.rays(pixels.reshape(-1, 2)).reshape(*pixels.shape).astype(np.float32)
+    return np.where(np.isfinite(rays), rays, np.float32(1e6))  # seen from nowhere
 
 
 def corners_in_picture(lens: Lens, pixels: Array, *, border_px: float = 3.0) -> NDArray[np.bool_]:
