@@ -161,7 +161,7 @@ def run(cell: str, checkpoint: Path, episodes: int) -> dict[str, Any]:
         "solved": [outcome["success"] for outcome in outcomes],
         "calibration_off_median": off,
         "cube_off_mm_median": _median([o["cube_off_mm"] for o in outcomes]),
-        "policy": f"diffusion, {DEMONSTRATIONS} demonstrations, {TRAIN_STEPS} steps",
+        "policy": f"diffusion (MLP), {DEMONSTRATIONS} demonstrations, {TRAIN_STEPS} steps",
     }
 
 
@@ -244,11 +244,12 @@ def jobs() -> list[Job]:
             (
                 *("train", "diffusion", "--dataset", _relative(dataset)),
                 *("--output", _relative(trained), "--steps", str(TRAIN_STEPS)),
+                *("--policy.backbone", "mlp", "--json", _relative(FOLDER / "train.json")),
             ),
-            trained / "checkpoints" / f"{TRAIN_STEPS:06d}" / "policy" / "model.safetensors",
+            FOLDER / "train.json",
             needs=("worth-demonstrations",),
             resume=("--resume",),
-            started=trained / "train_config.json",
+            started=trained / "checkpoints" / "last",
         ),
     ]
     return listed + [

@@ -116,6 +116,7 @@ def _cameras(
             values[f"{camera}.lens_parameters"] = unknowns.lenses[k].parameters
     values[f"{data.mounting.board_parent}_T_board"] = unknowns.parent_T_board
     values |= {n: float(v) for n, v in zip(layout.arm, unknowns.arm, strict=True)}
+    values["poses"] = list(data.labels)
     values["used"] = [label for label, a in zip(data.labels, active, strict=True) if a]
     values["dropped"] = [label for label, a in zip(data.labels, active, strict=True) if not a]
     return values, figures

@@ -14,6 +14,8 @@ from calibration.hand_eye.data import HandEyeData, Mounting
 from calibration.hand_eye.joint_offsets import OffsetJoints
 from calibration.kinematics import load_chain
 from calibration.provenance import digest_of_files
+from calibration.report.views import CameraViews, views_of
+from calibration.result import CalibrationResult
 from calibration.sample_checks import check_clocks, check_joint_units
 from calibration.samples import POSES, Sample, load_samples
 from robot_policy.cli.calibration_inputs import (
@@ -23,11 +25,13 @@ from robot_policy.cli.calibration_inputs import (
     read_lens,
     require_lens_fits,
     require_new_file,
+    require_page,
     today,
     with_poses,
 )
-from robot_policy.cli.calibration_output import save_result
+from robot_policy.cli.calibration_output import save_report, save_result
 from robot_policy.core.errors import ConfigError, UnknownNameError
+from robot_policy.core.geometry import inverse
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class HandEyeConfig:
     """Of the sets of poses that first guesses are made from."""
     json: Path | None = None
     """Also write the result to this file."""
+    report: Path | None = None
+    """Also write a page that shows it (HTML)."""
 
 
 def run(config: HandEyeConfig) -> int:
@@ -73,6 +79,7 @@ def run(config: HandEyeConfig) -> int:
     if config.refine_joints and not (config.urdf and config.tip):
         raise ConfigError("--refine-joints needs the arm", expected="--urdf FILE --tip LINK")
     require_new_file(config.output)
+    require_page(config.report)
     board = Board.load(config.board)
     found = load_samples(config.folder)
     cameras = config.cameras or cameras_of(found)
@@ -95,7 +102,38 @@ def run(config: HandEyeConfig) -> int:
         inputs_sha256=digest_of_files([config.folder / POSES, config.board, *pictures]),
     )
     save_result(result, config.output, json=config.json)
+    if config.report is not None:
+        save_report(config.report, result, views=_views(config, samples, data, result))
     return 0
+
+
+def _views(
+    config: HandEyeConfig, samples: list[Sample], data: HandEyeData, result: CalibrationResult
+) -> list[CameraViews]:
+    """The pictures, and where arm and calibration together put the board in them."""
+    used = set(result.values["used"])
+    board = result.transform(f"{data.mounting.board_parent}_T_board")
+    views: list[CameraViews] = []
+    for camera in data.cameras:
+        pose = result.transform(f"{data.mounting.camera_parent}_T_{camera}")
+        views.append(
+            views_of(
+                camera,
+                data.board,
+                data.lenses[camera],
+                labels=data.labels,
+                paths=[
+                    config.folder / s.images[camera] if camera in s.images else None
+                    for s in samples
+                ],
+                seen=data.detections[camera],
+                camera_T_board=list(
+                    inverse(pose) @ data.mounting.seen_through(data.base_T_gripper) @ board
+                ),
+                used=[label in used for label in data.labels],
+            )
+        )
+    return views
 
 
 def _data(

@@ -13,6 +13,7 @@ from calibration.intrinsics.calibrate import Frames, calibrate_intrinsics, lens_
 from calibration.intrinsics.coverage_picture import coverage_picture
 from calibration.lens import LensModel
 from calibration.provenance import digest_of_files
+from calibration.report.views import CameraViews, views_of
 from calibration.result import CalibrationResult
 from calibration.samples import CAMERA, write_image
 from robot_policy.cli.calibration_inputs import (
@@ -20,9 +21,10 @@ from robot_policy.cli.calibration_inputs import (
     find_board,
     picture_files,
     require_new_file,
+    require_page,
     today,
 )
-from robot_policy.cli.calibration_output import save_result
+from robot_policy.cli.calibration_output import save_report, save_result
 from robot_policy.core.errors import UnknownNameError
 
 
@@ -48,6 +50,8 @@ class IntrinsicsConfig:
     """Also draw where corners were seen, and how far off they are (PNG)."""
     json: Path | None = None
     """Also write the result to this file."""
+    report: Path | None = None
+    """Also write a page that shows it (HTML)."""
 
 
 def run(config: IntrinsicsConfig) -> int:
@@ -55,6 +59,7 @@ def run(config: IntrinsicsConfig) -> int:
     if config.model not in list(LensModel):
         raise UnknownNameError.of("lens model", config.model, list(LensModel), where="--model")
     require_new_file(config.output)
+    require_page(config.report)
     board = Board.load(config.board)
     paths = picture_files(config.folder, config.camera)
     pictures = find_board(board, paths, where=config.folder)
@@ -70,7 +75,27 @@ def run(config: IntrinsicsConfig) -> int:
         write_camera_info(config.camera_info, lens_of(result), camera=config.camera or CAMERA)
     if config.coverage is not None:
         write_image(config.coverage, _coverage(board, pictures, result))
+    if config.report is not None:
+        save_report(config.report, result, views=[_views(config, board, pictures, result)])
     return 0
+
+
+def _views(
+    config: IntrinsicsConfig, board: Board, pictures: Pictures, result: CalibrationResult
+) -> CameraViews:
+    """The pictures, and where the lens puts the board in them."""
+    lens, used = lens_of(result), set(result.values["used"])
+    poses = [None if d is None else board_pose(board, lens, d) for d in pictures.seen]
+    return views_of(
+        config.camera or CAMERA,
+        board,
+        lens,
+        labels=pictures.labels,
+        paths=pictures.paths,
+        seen=pictures.seen,
+        camera_T_board=[None if pose is None else pose.camera_T_board for pose in poses],
+        used=[label in used for label in pictures.labels],
+    )
 
 
 def _coverage(

@@ -19,10 +19,11 @@ from robot_policy.cli.calibration_inputs import (
     read_lens,
     require_lens_fits,
     require_new_file,
+    require_page,
     today,
     with_poses,
 )
-from robot_policy.cli.calibration_output import save_result
+from robot_policy.cli.calibration_output import save_report, save_result
 from robot_policy.core.errors import ConfigError, DataError, UnknownNameError
 
 
@@ -57,6 +58,8 @@ class TimeOffsetConfig:
     """Of the sets of poses that first guesses are made from."""
     json: Path | None = None
     """Also write the result to this file."""
+    report: Path | None = None
+    """Also write a page that shows it (HTML)."""
 
 
 def run(config: TimeOffsetConfig) -> int:
@@ -64,6 +67,7 @@ def run(config: TimeOffsetConfig) -> int:
     if config.mounting not in list(Mounting):
         raise UnknownNameError.of("mounting", config.mounting, list(Mounting), where="--mounting")
     require_new_file(config.output)
+    require_page(config.report)
     board = Board.load(config.board)
     found = load_samples(config.folder)
     check_joint_units(found.samples, where=config.folder)
@@ -90,6 +94,8 @@ def run(config: TimeOffsetConfig) -> int:
         inputs_sha256=digest_of_files([config.folder / POSES, config.board, *files]),
     )
     save_result(result, config.output, json=config.json)
+    if config.report is not None:
+        save_report(config.report, result)
     return 0
 
 

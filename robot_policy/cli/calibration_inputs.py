@@ -25,6 +25,7 @@ type Array = NDArray[np.floating]
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _DEPTH = ".depth"
 _RESULTS = (".yaml", ".yml", ".json")
+_PAGES = (".html",)
 _KEPT = 12
 
 
@@ -192,6 +193,16 @@ def require_new_file(path: Path, *, endings: Sequence[str] = _RESULTS) -> None:
             where=path,
             hint="choose another --output or remove it",
         )
+
+
+def require_page(path: Path | None) -> None:
+    """Refuses a page that is no HTML file, or is there already; None is no page.
+
+    Raises:
+        ConfigError: Says which.
+    """
+    if path is not None:
+        require_new_file(path, endings=_PAGES)
 
 
 def today() -> str:

@@ -1,7 +1,10 @@
 """How the `calibrate` commands show and write what they found."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from calibration.report.page import write_report
+from calibration.report.views import CameraViews
 from calibration.result import CalibrationResult
 
 
@@ -16,3 +19,11 @@ def save_result(result: CalibrationResult, path: Path, *, json: Path | None) -> 
         print(f"  {name:<{width}}  {value:.4g}")
     for note in result.notes:
         print(f"  - {note}")
+
+
+def save_report(
+    path: Path, result: CalibrationResult, *, views: Sequence[CameraViews] = ()
+) -> None:
+    """Writes the page of a result and says where."""
+    write_report(path, result, views=views)
+    print(f"{path}: the report")

@@ -111,6 +111,11 @@ COMMANDS = {
         "Find how far the clocks of a camera and an arm are apart.",
         "TimeOffsetConfig",
     ),
+    "calibrate report": Command(
+        "robot_policy.cli.calibrate_report",
+        "Show a calibration as an HTML page.",
+        "ReportConfig",
+    ),
     "compare": Command(
         "robot_policy.cli.compare", "Pair two evaluations by seed.", "CompareConfig"
     ),

@@ -202,6 +202,13 @@ def test_usual_mistakes_are_recognised(mistake: str, message: str) -> None:
         solve(data)
 
 
+def test_a_set_declared_as_the_other_mounting_is_recognised() -> None:
+    """The other way round than above: the board in the hand, said to be the camera."""
+    _, data = rig_and_data(Mounting.EYE_TO_HAND, 5, poses=10)
+    with pytest.raises(DataError, match=r"fit the other mounting.*try the other --mounting"):
+        solve(replace(data, mounting=Mounting.EYE_IN_HAND))
+
+
 def test_mirrored_pictures_of_a_checkerboard_are_recognised() -> None:
     board = Board(BoardKind.CHECKERBOARD, 8, 5, 0.03)
     rng = np.random.default_rng(0)

@@ -13,13 +13,22 @@ from calibration.board import Board
 from calibration.camera_info import write_camera_info
 from calibration.hand_eye.data import Mounting
 from calibration.lens import Lens, LensModel
+from calibration.pose_text import pose_from_json
 from calibration.rendering import BoardPhotographer
 from calibration.result import CalibrationResult
 from calibration.rigid import step_between
-from calibration.samples import POSES, Sample, load_samples, save_samples
+from calibration.samples import (
+    POSES,
+    Sample,
+    load_samples,
+    read_image,
+    save_samples,
+    write_image,
+)
 from calibration.simulated_rig import diverse_views, random_rig
 from robot_policy.cli.main import main
 from robot_policy.core.errors import DataError
+from robot_policy.core.geometry import rotvec_from_matrix
 
 LENS = Lens(LensModel.PLUMB_BOB, 320, 240, np.array([300, 301, 161, 118, -0.1, 0.02, 0, 0, 0.0]))
 STAMP_NS = 1_700_000_000_000_000_000
@@ -161,6 +170,89 @@ def test_mistakes_in_samples_are_named(
     (tmp_path / "samples" / POSES).write_text(text)
     error = refused(hand_eye(lab, tmp_path / "a.yaml", samples=tmp_path / "samples"), capsys)
     assert re.search(message, error), error
+
+
+def resized(picture: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(picture[::2, ::2])
+
+
+@pytest.mark.parametrize(
+    ("change", "some", "message"),
+    [
+        (
+            lambda picture: np.full_like(picture, 90),
+            False,
+            "in none of the pictures.*got 12 pictures without a board; too far away, blurred",
+        ),
+        (
+            lambda picture: picture[:, ::-1].copy(),
+            False,
+            "in none of the pictures.*got mirrored pictures",
+        ),
+        (resized, True, "pictures of different sizes.*expected 320 x 240.*got 160 x 120 px in 1"),
+    ],
+)
+def test_mistakes_in_pictures_are_named(
+    change,
+    some: bool,
+    message: str,
+    lab: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(lab / "samples", tmp_path / "samples")
+    paths = sorted((tmp_path / "samples/images").iterdir())
+    for path in paths[:1] if some else paths:
+        write_image(path, change(read_image(path)))
+    error = refused(hand_eye(lab, tmp_path / "a.yaml", samples=tmp_path / "samples"), capsys)
+    assert re.search(message, error), error
+    intrinsics = ["calibrate", "intrinsics", str(tmp_path / "samples")]
+    intrinsics += ["--board", str(lab / "board/board.yaml"), "--output", str(tmp_path / "a.yaml")]
+    assert re.search(message, refused(intrinsics, capsys))
+
+
+def in_degrees(line: dict) -> None:
+    pose = pose_from_json(line["base_T_gripper"], where="")
+    degrees = np.rad2deg(rotvec_from_matrix(pose[:3, :3]))
+    line["base_T_gripper"] = {"position": pose[:3, 3].tolist(), "rotvec_rad": degrees.tolist()}
+
+
+def test_poses_in_degrees_are_recognised(
+    lab: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(lab / "samples", tmp_path / "samples")
+    lines = [json.loads(t) for t in (tmp_path / "samples" / POSES).read_text().splitlines()]
+    for line in lines:
+        in_degrees(line)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "samples" / POSES).write_text(text)
+    error = refused(hand_eye(lab, tmp_path / "a.yaml", samples=tmp_path / "samples"), capsys)
+    assert "longer than a whole turn" in error
+    assert "rotations in degrees?" in error
+
+
+def test_a_page_goes_with_every_result(
+    lab: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, again = tmp_path / "page.html", tmp_path / "again.html"
+    assert main(hand_eye(lab, tmp_path / "a.yaml", "--report", str(page))) == 0
+    text = page.read_text()
+    assert text.count("data:image/jpeg;base64,") >= 3
+    assert "images/000003.png" in text
+    report = ["calibrate", "report", str(tmp_path / "a.yaml"), "--output"]
+    assert main([*report, str(again)]) == 0
+    assert "gripper_T_camera" in again.read_text()
+    assert "data:image" not in again.read_text()
+    capsys.readouterr()
+    assert "will not be overwritten" in refused([*report, str(again)], capsys)
+    assert "cannot tell the format" in refused([*report, str(tmp_path / "a.pdf")], capsys)
+    broken = ["calibrate", "report", str(lab / "camera.yaml"), "--output", str(tmp_path / "b.html")]
+    assert "not a calibration result" in refused(broken, capsys)
+    assert not (tmp_path / "b.html").exists()
+    lens = ["--board", str(lab / "board/board.yaml"), "--output", str(tmp_path / "lens.yaml")]
+    lens += ["--report", str(tmp_path / "lens.html")]
+    assert main(["calibrate", "intrinsics", str(lab / "samples"), *lens]) == 0
+    assert "Corners were seen in" in (tmp_path / "lens.html").read_text()
 
 
 def test_a_folder_without_pictures_and_several_cameras(

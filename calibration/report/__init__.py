@@ -1,0 +1,1 @@
+"""A calibration as one HTML page that needs nothing else."""
