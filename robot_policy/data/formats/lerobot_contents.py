@@ -12,7 +12,9 @@ CONTENTS: Contents = {
     Content.TASKS: KEPT,
     Content.CHANGING_TASK: KEPT,
     Content.REWARDS: KEPT,
-    Content.SUCCESS: KEPT,
+    Content.SUCCESS: Kept(
+        Keeping.OURS, "a column or key beside LeRobot's; `next.success` where it is recorded"
+    ),
     Content.STAMPS: Kept(Keeping.KEPT, "as a feature; LeRobot's own timestamp is frame / rate"),
     Content.SPEC: Kept(Keeping.OURS, "meta/robot_policy.json"),
     Content.METADATA: Kept(Keeping.OURS, "a column or key beside LeRobot's"),

@@ -15,6 +15,8 @@ from robot_policy.data.statistics import (
     vector_statistics,
 )
 
+_LARGEST = 1e150  # what is larger, garbage in float64, would make deviations infinite
+
 type Statistics = dict[str, FeatureStatistics]
 """Feature to its statistics."""
 
@@ -48,7 +50,7 @@ class Watched:
 
 
 def column_statistics(values: NDArray[Any]) -> FeatureStatistics | None:
-    """Statistics over the first axis, of the rows that are finite; None if there is none.
+    """Statistics over the first axis, of the rows of `finite_rows`; None if there is none.
 
     Args:
         values: (T, *shape), not texts.
@@ -65,9 +67,12 @@ def column_statistics(values: NDArray[Any]) -> FeatureStatistics | None:
 
 
 def finite_rows(values: NDArray[Any]) -> NDArray[Any]:
-    """Returns the rows of (T, *shape) that are finite, as (T', D)."""
+    """Returns the rows of (T, *shape) that are finite, as (T', D), and so are their squares."""
     flat = values.reshape(len(values), -1)
-    return flat[np.isfinite(flat).all(axis=1)] if flat.dtype.kind == "f" else flat
+    if flat.dtype.kind != "f":
+        return flat
+    usable = np.abs(flat) < _LARGEST if flat.dtype.itemsize >= 8 else np.isfinite(flat)
+    return flat[usable.all(axis=1)]
 
 
 def merged(parts: Iterator[Statistics]) -> Statistics:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from robot_policy.core.errors import DataError
 from robot_policy.data.formats import lerobot_layout as common
 from robot_policy.data.formats import lerobot_v21_layout as layout
+from robot_policy.data.formats.lerobot_disagreements import disagreements
 from robot_policy.data.formats.lerobot_reader import LeRobotReader, StoredEpisode, fill_in
 from robot_policy.data.formats.lerobot_statistics import Statistics
 from robot_policy.data.statistics import FeatureStatistics
@@ -34,6 +35,12 @@ class LeRobotV21Reader(LeRobotReader):
         description, left_out = common.read_description(root, self.info, several_tasks=several)
         tasks = layout.read_tasks(root, self.info) if self._lines else []
         super().__init__(root, description, left_out=left_out, tasks=tasks)
+        left_out += disagreements(
+            self.info,
+            [line["length"] for line in self._lines],
+            data=self.stored(0).data if self._lines else None,
+            video_folders=root.glob("videos/chunk-*/*"),
+        )
 
     def __len__(self) -> int:
         """Number of episodes."""

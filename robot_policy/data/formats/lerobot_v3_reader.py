@@ -10,6 +10,7 @@ import numpy as np
 from robot_policy.core.errors import DataError
 from robot_policy.data.formats import lerobot_layout as common
 from robot_policy.data.formats import lerobot_v3_layout as layout
+from robot_policy.data.formats.lerobot_disagreements import disagreements
 from robot_policy.data.formats.lerobot_reader import LeRobotReader, StoredEpisode, fill_in
 from robot_policy.data.formats.lerobot_v3_tables import (
     read_episode_table,
@@ -37,6 +38,12 @@ class LeRobotV3Reader(LeRobotReader):
         description, left_out = common.read_description(root, self.info, several_tasks=several)
         tasks = read_tasks(root) if self._rows else []
         super().__init__(root, description, left_out=left_out, tasks=tasks)
+        left_out += disagreements(
+            self.info,
+            [row["length"] for row in self._rows],
+            data=self.stored(0).data if self._rows else None,
+            video_folders=root.glob("videos/*"),
+        )
 
     def __len__(self) -> int:
         """Number of episodes."""

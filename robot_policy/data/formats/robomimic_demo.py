@@ -1,4 +1,6 @@
-"""What one demonstration of an HDF5 file says about itself, checked."""
+"""What demonstrations of an HDF5 file say about themselves, checked."""
+
+from collections.abc import Iterator
 
 import h5py
 import numpy as np
@@ -28,3 +30,29 @@ def check_shape(data: h5py.Dataset, shape: tuple[int, ...], *, where: object) ->
         raise DataError(
             "wrong shape", where=f"{where}, {data.name}", expected=shape, got=data.shape
         )
+
+
+def missing_frames(data: h5py.Group) -> list[str]:
+    """Returns a line if demonstrations have fewer frames than the file tells of.
+
+    Args:
+        data: Group with the demonstrations.
+    """
+    total = data.attrs.get("total")
+    if not isinstance(total, int | np.integer):
+        return []
+    counts = (node.attrs.get("num_samples") for node in data.values())
+    there = sum(int(count) for count in counts if isinstance(count, int | np.integer))
+    if not 0 < there < total:  # robosuite's own recordings do not count their frames
+        return []
+    return [f"{total - there} of the {total} frames that the file tells of"]
+
+
+def datasets(node: h5py.Group, prefix: str = "") -> Iterator[tuple[str, h5py.Dataset]]:
+    """Yields all datasets of a demonstration with their names, in order."""
+    for name in sorted(node):
+        child = node.get(name)
+        if isinstance(child, h5py.Group):
+            yield from datasets(child, f"{prefix}{name}/")
+        elif isinstance(child, h5py.Dataset):
+            yield f"{prefix}{name}", child

@@ -1,7 +1,7 @@
 """Reads HDF5 files of robomimic and robosuite: their names and shapes as our features."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,12 @@ from robot_policy.data.formats.robomimic_actions import (
     controller_of,
     si_actions,
 )
-from robot_policy.data.formats.robomimic_demo import check_shape, num_samples
+from robot_policy.data.formats.robomimic_demo import (
+    check_shape,
+    datasets,
+    missing_frames,
+    num_samples,
+)
 from robot_policy.data.formats.robomimic_layout import (
     ENV_ARGS,
     MASKS,
@@ -69,13 +74,13 @@ class ForeignRobomimicReader:
 
     def __init__(self, path: Path, options: SourceOptions) -> None:
         self.path = path
-        self.left_out: list[str] = []
         self._options = options
         with open_hdf5(path) as file:
             data = group(file, "data", where=path)
             self._demos = sorted_demos(data)
             if not self._demos:
                 raise DataError("no demonstration", where=path)
+            self.left_out = missing_frames(data)
             self._masks = _masks(file)
             self._metadata = _metadata(data)
             first = group(data, self._demos[0], where=path)
@@ -193,7 +198,7 @@ class ForeignRobomimicReader:
         sources: dict[str, _Source] = {}
         features: dict[str, Feature] = {}
         state: dict[str, h5py.Dataset] = {}
-        for name, data in _datasets(demo):
+        for name, data in datasets(demo):
             if name.startswith("next_obs/"):
                 continue
             if data.shape[:1] != (length,) or data.dtype.kind not in "biufSO":
@@ -222,15 +227,6 @@ def _length(demo: h5py.Group, where: str) -> int:
     if "num_samples" in demo.attrs:
         return num_samples(demo, where=where)
     return int(dataset(demo, "actions", where=where).shape[0])
-
-
-def _datasets(node: h5py.Group, prefix: str = "") -> Iterator[tuple[str, h5py.Dataset]]:
-    for name in sorted(node):
-        child = node.get(name)
-        if isinstance(child, h5py.Group):
-            yield from _datasets(child, f"{prefix}{name}/")
-        elif isinstance(child, h5py.Dataset):
-            yield f"{prefix}{name}", child
 
 
 def _is_proprioception(name: str, data: h5py.Dataset) -> bool:

@@ -19,6 +19,8 @@ MASKS = "masks"
 MODEL = "model_file"
 """Key of an episode's metadata and attribute of a demonstration: the simulated scene as XML."""
 ENV_ARGS = "env_args"
+LEARNED_FROM = ("actions", "rewards", "dones")
+"""Datasets of a demonstration that robomimic needs; ours hold what is elsewhere, too."""
 
 _FIXED = {STATE: "obs/state", ENVIRONMENT_STATE: "obs/object"}
 _PREFIX = "observation."

@@ -1,6 +1,6 @@
 """Reads robomimic's HDF5 files, those of this project to the bit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,20 @@ from robot_policy.data.formats.hdf5_file import (
     open_hdf5,
     values,
 )
-from robot_policy.data.formats.robomimic_demo import check_shape, num_samples
+from robot_policy.data.formats.robomimic_demo import (
+    check_shape,
+    datasets,
+    missing_frames,
+    num_samples,
+)
 from robot_policy.data.formats.robomimic_foreign import ForeignRobomimicReader
-from robot_policy.data.formats.robomimic_layout import ABOUT, MODEL, places, sorted_demos
+from robot_policy.data.formats.robomimic_layout import (
+    ABOUT,
+    LEARNED_FROM,
+    MODEL,
+    places,
+    sorted_demos,
+)
 from robot_policy.data.formats.robomimic_rendered import RenderedReader
 from robot_policy.data.formats.source_options import SourceOptions
 from robot_policy.data.recording import Description, Feature, Recording
@@ -56,8 +67,6 @@ class RobomimicReader:
         DataError: If the description is damaged.
     """
 
-    left_out: Sequence[str] = ()
-
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
         self.path = path
         try:
@@ -66,7 +75,9 @@ class RobomimicReader:
             raise DataError("not a description", where=path, got=repr(error)) from error
         self._places = places(self.description)
         with open_hdf5(path) as file:
-            self._demos = sorted_demos(group(file, "data", where=path))
+            data = group(file, "data", where=path)
+            self._demos = sorted_demos(data)
+            self.left_out = missing_frames(data) + self._unknown(data)
 
     def __len__(self) -> int:
         """Number of demonstrations."""
@@ -107,6 +118,18 @@ class RobomimicReader:
     def statistics(self, position: int) -> Mapping[str, FeatureStatistics]:
         """None are in the file."""
         return {}
+
+    def _unknown(self, data: h5py.Group) -> list[str]:
+        """A line for every dataset of the first demonstration that the description lacks."""
+        demo = data.get(self._demos[0]) if self._demos else None
+        if not isinstance(demo, h5py.Group):
+            return []
+        known = {*self._places.values(), *LEARNED_FROM}
+        return [
+            f"{name}: not in the description of the file"
+            for name, _ in datasets(demo)
+            if name not in known and not name.startswith("next_obs/")
+        ]
 
     def _about(self, demo: h5py.Group, where: str) -> "_About":
         data = json_attribute(demo, ABOUT, where=where)

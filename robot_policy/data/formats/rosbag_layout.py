@@ -24,7 +24,8 @@ EPISODE = "robot_policy.episode"
 """Metadata record of a file with what is told of its episode."""
 JSON = "json"
 
-_PREFIX = "/dataset"
+PREFIX = "/dataset"
+"""Of the topics of features that are no images."""
 
 
 def topics(description: Description, robot: RobotDescription | None) -> dict[str, str]:
@@ -46,14 +47,14 @@ def topics(description: Description, robot: RobotDescription | None) -> dict[str
 def _topic(key: str) -> str:
     words = [re.sub(r"\W", "_", word) for word in re.split(r"[./]", key)]
     # A name in ROS does not begin with a digit.
-    return "/".join([_PREFIX, *(word if word[:1].isalpha() else f"_{word}" for word in words)])
+    return "/".join([PREFIX, *(word if word[:1].isalpha() else f"_{word}" for word in words)])
 
 
 def _camera_topic(key: str, robot: RobotDescription | None) -> str:
     camera = key.removeprefix(f"{IMAGES}.")
     if robot is not None and camera in robot.cameras:
         return absolute(robot.cameras[camera].image_topic)
-    return f"{_topic(camera).removeprefix(_PREFIX)}/image_raw"
+    return f"{_topic(camera).removeprefix(PREFIX)}/image_raw"
 
 
 def absolute(topic: str) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from robot_policy.core.episode import Success
 from robot_policy.core.errors import DataError
 from robot_policy.data.formats.rosbag_images import MessageFrames
-from robot_policy.data.formats.rosbag_layout import ABOUT, EPISODE, JSON, decode_values, topics
+from robot_policy.data.formats.rosbag_layout import (
+    ABOUT,
+    EPISODE,
+    JSON,
+    PREFIX,
+    decode_values,
+    topics,
+)
 from robot_policy.data.formats.rosbag_playback import robot_of
 from robot_policy.data.recording import Description, Recording
 from robot_policy.data.rosbag.bag import Bag
@@ -29,8 +36,6 @@ class OwnRosbagReader:
         DataError: If the description is damaged.
     """
 
-    left_out: Sequence[str] = ()
-
     def __init__(self, bag: Bag) -> None:
         self._bag = bag
         try:
@@ -40,6 +45,7 @@ class OwnRosbagReader:
                 "not the description of a dataset", where=bag.path, got=repr(error)
             ) from error
         self._topics = topics(self.description, robot_of(self.description))
+        self.left_out = [*bag.disagreements(), *self._unknown()]
 
     def __len__(self) -> int:
         """Number of episodes."""
@@ -69,6 +75,15 @@ class OwnRosbagReader:
     def statistics(self, position: int) -> Mapping[str, FeatureStatistics]:
         """None are in a bag."""
         return {}
+
+    def _unknown(self) -> list[str]:
+        """A line for every topic of features that the description lacks."""
+        known = set(self._topics.values())
+        return [
+            f"{topic}: {count} messages that the description does not tell of"
+            for topic, count in self._bag.counts.items()
+            if topic.startswith(f"{PREFIX}/") and topic not in known
+        ]
 
     def _check_counts(self, file: McapFile, length: int, where: str) -> None:
         for key in self.description.features:

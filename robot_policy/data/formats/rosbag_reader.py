@@ -74,6 +74,7 @@ class RosbagReader:
             raise DataError("no episode", where=path, hint="see --gap-s and --episode-topic")
         self.description = describe(bags[0], self._topics, self._robot)
         self.left_out = unused(bags, self._used(bags))
+        self.left_out += [line for bag in bags for line in bag.disagreements()]
 
     def __len__(self) -> int:
         """Number of episodes."""

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import av
-import av.error
 import av.logging
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_policy.core.errors import DataError
+from robot_policy.core.errors import DataError, RobotPolicyError
 from robot_policy.data.frames import Frames, load_frames
 
 CODEC = "h264"
@@ -62,7 +61,8 @@ class VideoFrames:
         first: Number of the first frame.
         count: Number of frames.
         depth: Whether they are depth, uint16 with one channel, and not RGB.
-        strict: Whether damage is an error that a decoder would conceal by guessing pixels.
+        strict: Whether what does not keep to the coding is an error even where every frame that is
+            wanted could be decoded.
     """
 
     path: Path
@@ -91,7 +91,7 @@ class VideoFrames:
         """
         done = 0
         with _naming(self.path):
-            for number, image in _decode(
+            for number, image, damaged in _decode(
                 self.path,
                 self.rate_hz,
                 start=self.first,
@@ -100,6 +100,8 @@ class VideoFrames:
             ):
                 if number < self.first:
                     continue
+                if damaged:  # the decoder has made something up in its place
+                    raise DataError("a video frame is damaged", where=self.path, got=number)
                 if image.shape[:2] != self.size:
                     raise DataError(
                         "wrong image size",
@@ -171,6 +173,7 @@ def copy_video(path: Path, frames: VideoFrames) -> bool:
     """
     with _naming(frames.path), av.open(str(frames.path), "r") as source:
         stream = source.streams.video[0]
+        _decoder(stream)
         time_base = stream.time_base or Fraction(1, 1000)
         packets = list(_packets_of(source, stream, frames, time_base))
         if not _stand_alone(packets, frames, time_base):
@@ -256,10 +259,21 @@ def read_video(
 
 @contextmanager
 def _naming(path: Path) -> Generator[None]:
+    """Turns whatever reading a damaged file raises into an error that names the file."""
     try:
         yield
-    except (av.error.FFmpegError, OSError, IndexError, ValueError) as error:
-        raise DataError("not a readable video", where=path, got=error) from error
+    except RobotPolicyError:
+        raise
+    except Exception as error:  # the library promises no kind of error for damaged files
+        words = str(error) or type(error).__name__
+        raise DataError("not a readable video", where=path, got=words) from error
+
+
+def _decoder(stream: Any) -> Any:
+    """The stream's decoder; damage may make it one of a kind that nobody knows."""
+    if stream.codec_context is None:
+        raise ValueError("coded in an unknown way")
+    return stream.codec_context
 
 
 def _number(pts: int | None, time_base: Fraction, rate_hz: float) -> int:
@@ -268,20 +282,19 @@ def _number(pts: int | None, time_base: Fraction, rate_hz: float) -> int:
 
 def _decode(
     path: Path, rate_hz: float, *, start: int, depth: bool, strict: bool
-) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yields frames with their numbers, from the key frame at or before `start`."""
+) -> Iterator[tuple[int, NDArray[Any], bool]]:
+    """Yields frames from the key frame at or before `start`: number, pixels, whether damaged."""
     with av.open(str(path), "r") as container:
         stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1
+        _decoder(stream).thread_count = 1
         time_base = stream.time_base or Fraction(1, 1000)
         if start:
             container.seek(int(start / rate_hz / time_base), stream=stream, backward=True)
         if strict:
             stream.codec_context.options = {"err_detect": "explode"}
         for frame in container.decode(stream):
-            if strict and frame.is_corrupt:
-                raise ValueError("the decoder had to guess pixels of a frame")
-            yield _number(frame.pts, time_base, rate_hz), _pixels(frame, depth=depth)
+            number = _number(frame.pts, time_base, rate_hz)
+            yield number, _pixels(frame, depth=depth), frame.is_corrupt
 
 
 def _pixels(frame: av.VideoFrame, *, depth: bool) -> NDArray[Any]:

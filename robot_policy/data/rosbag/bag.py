@@ -39,6 +39,7 @@ class Bag:
         self.path = path
         self.custom: Mapping[str, str] = {}
         """Free texts of metadata.yaml."""
+        self._told: Mapping[str, int] = {}
         self.files = [McapFile(file, recover=recover) for file in self._paths(recover)]
 
     @cached_property
@@ -53,6 +54,22 @@ class Bag:
         for file in self.files:
             counts.update(file.counts)
         return dict(counts)
+
+    def disagreements(self) -> list[str]:
+        """Returns a line for everything that metadata.yaml tells of otherwise than the files do."""
+        if not self._told:
+            return []
+        lines = [
+            f"{topic}: {told - self.counts.get(topic, 0)} of the {told} messages that {METADATA} "
+            "tells of"
+            for topic, told in self._told.items()
+            if told > self.counts.get(topic, 0)
+        ]
+        known = {file.path.name for file in self.files}
+        others = (path.name for path in sorted(self.path.glob("*.mcap")))
+        return lines + [
+            f"{name}: {METADATA} does not tell of it" for name in others if name not in known
+        ]
 
     def log_times(self, topic: str) -> NDArray[np.int64]:
         """Log times [ns] of a topic's messages, in order."""
@@ -113,7 +130,7 @@ class Bag:
                 got=f"{metadata.storage} {metadata.compression}".strip(),
                 hint="`ros2 bag convert` changes that",
             )
-        self.custom = metadata.custom
+        self.custom, self._told = metadata.custom, metadata.counts
         return [self._inside(name) for name in metadata.files]
 
     def _inside(self, name: str) -> Path:

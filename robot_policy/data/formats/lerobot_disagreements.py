@@ -1,0 +1,52 @@
+"""What lies in a LeRobot dataset although its description does not tell of it, and the reverse."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from robot_policy.core.errors import DataError
+from robot_policy.data.formats.lerobot_layout import BOOKKEEPING, INFO
+from robot_policy.data.formats.parquet import naming
+
+
+def disagreements(
+    info: Mapping[str, Any],
+    lengths: Sequence[int],
+    *,
+    data: Path | None,
+    video_folders: Iterable[Path],
+) -> list[str]:
+    """Returns a line for everything that recordings will lack though it may have been there.
+
+    Args:
+        info: Content of info.json.
+        lengths: Frames of the episodes.
+        data: File with the frames of an episode, None where there is no episode.
+        video_folders: Named after cameras.
+    """
+    lines: list[str] = []
+    told, there = info.get("total_frames"), sum(lengths)
+    if isinstance(told, int) and told > there:
+        lines.append(f"{told - there} of the {told} frames that {INFO} tells of")
+    known = {*info["features"], *BOOKKEEPING}
+    lines += [
+        f"{name}: a column that {INFO} does not tell of"
+        for name in _columns(data)
+        if name not in known
+    ]
+    cameras = {folder.name for folder in video_folders if folder.is_dir()}
+    return lines + [
+        f"{camera}: videos that {INFO} does not tell of" for camera in sorted(cameras - known)
+    ]
+
+
+def _columns(data: Path | None) -> list[str]:
+    if data is None:
+        return []
+    try:
+        with naming(data):
+            return pq.read_schema(data).names
+    except DataError:
+        return []  # is told when the episode is read
