@@ -132,6 +132,7 @@ def _run_until_it_ends(cases: list[Case], tally: Tally, folder: Path) -> list[Ca
 def _work(connection: Connection, cases: Sequence[Case], folder: Path) -> None:
     import pandas  # noqa: F401  pyarrow imports it with its first table; not within a case
 
+    folder = Path(tempfile.mkdtemp(dir=folder))
     wholes = {
         of.name: whole(of, folder) for of in {case.of.name: case.of for case in cases}.values()
     }

@@ -265,7 +265,11 @@ def _altered(whole: Content, got: Content) -> str:
             if key in whole.features and not _same(values, after.columns.get(key)):
                 return f"values of {key} in episode {number}"
         for key, frames in before.frames.items():
-            if not _same(frames, after.frames.get(key)):
+            there = after.frames.get(key)
+            if not _same(frames, there):
+                changed = np.asarray(frames) != there
+                if np.shape(frames) == np.shape(there) and not np.asarray(there)[changed].any():
+                    return f"black images of {key}"  # the checksum of zeros is zero
                 compressed = not (frames.dtype != np.uint8 or key.endswith("mask"))
                 what = "compressed images" if compressed else "values"
                 return f"{what} of {key} in episode {number}"

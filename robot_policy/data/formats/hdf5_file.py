@@ -1,6 +1,7 @@
 """HDF5 files opened with errors that name them, as they were before an interrupted change."""
 
 import json
+import math
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_policy.core.errors import DataError, RobotPolicyError
+from robot_policy.data.formats.hdf5_heap import GuardedFile
 from robot_policy.data.formats.undo_file import old_file
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -50,12 +52,8 @@ def open_hdf5(path: Path) -> Generator[h5py.File]:
         DataError: If it is missing or damaged; also for what the block runs into.
     """
     with naming(path):
-        before = old_file(path)
-        if before is None:
-            with h5py.File(path, "r") as file:
-                yield file
-            return
-        with before, h5py.File(before, "r") as file:
+        stream = old_file(path) or path.open("rb", buffering=0)
+        with GuardedFile(stream, path) as guarded, h5py.File(guarded, "r") as file:
             yield file
 
 
@@ -91,6 +89,7 @@ def values(data: h5py.Dataset, *, where: object) -> NDArray[Any]:
     """
     if data.size is None or data.size * data.dtype.itemsize > _LARGEST_READ_BYTES:
         raise DataError("too large", where=f"{where}, {data.name}", got=data.shape)
+    check_stored(data, where=where)
     if data.dtype.kind not in "SO":
         return data[()]
     try:
@@ -98,6 +97,26 @@ def values(data: h5py.Dataset, *, where: object) -> NDArray[Any]:
     except UnicodeDecodeError as error:
         raise DataError("not a text", where=f"{where}, {data.name}", got=error) from error
     return np.array(cells, dtype=object).reshape(data.shape)
+
+
+def check_stored(data: h5py.Dataset, *, where: object) -> None:
+    """Checks that all of a dataset is there: what is not, HDF5 hands out as zeros.
+
+    Raises:
+        DataError: If a part was never written, or damage has made the file forget it.
+    """
+    if not data.size or data.is_virtual:
+        return
+    expected = got = 1
+    if data.chunks:
+        expected = math.prod(-(-n // c) for n, c in zip(data.shape, data.chunks, strict=True))
+        got = data.id.get_num_chunks()
+    elif data.id.get_storage_size() == 0:
+        got = 0
+    if got < expected:
+        raise DataError(
+            "parts are missing", where=f"{where}, {data.name}", expected=expected, got=got
+        )
 
 
 def attributes(node: h5py.Group) -> dict[str, Any]:

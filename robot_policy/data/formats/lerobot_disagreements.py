@@ -1,6 +1,6 @@
 """What lies in a LeRobot dataset although its description does not tell of it, and the reverse."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from robot_policy.data.formats.parquet import naming
 
 def disagreements(
     info: Mapping[str, Any],
-    lengths: Sequence[int],
+    lengths: Mapping[int, int],
     *,
     data: Path | None,
     video_folders: Iterable[Path],
@@ -22,13 +22,15 @@ def disagreements(
 
     Args:
         info: Content of info.json.
-        lengths: Frames of the episodes.
+        lengths: Number of every episode to its frames.
         data: File with the frames of an episode, None where there is no episode.
         video_folders: Named after cameras.
     """
     lines: list[str] = []
-    told, there = info.get("total_frames"), sum(lengths)
-    if isinstance(told, int) and told > there:
+    told, there = info.get("total_frames"), sum(lengths.values())
+    # Where numbers are missing, episodes were taken out, and the others say which they are.
+    in_a_row = list(lengths) == list(range(len(lengths)))
+    if isinstance(told, int) and told > there and in_a_row:
         lines.append(f"{told - there} of the {told} frames that {INFO} tells of")
     known = {*info["features"], *BOOKKEEPING}
     lines += [

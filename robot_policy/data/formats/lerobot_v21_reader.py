@@ -37,7 +37,7 @@ class LeRobotV21Reader(LeRobotReader):
         super().__init__(root, description, left_out=left_out, tasks=tasks)
         left_out += disagreements(
             self.info,
-            [line["length"] for line in self._lines],
+            {line["episode_index"]: line["length"] for line in self._lines},
             data=self.stored(0).data if self._lines else None,
             video_folders=root.glob("videos/chunk-*/*"),
         )

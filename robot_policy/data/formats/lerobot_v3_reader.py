@@ -40,7 +40,7 @@ class LeRobotV3Reader(LeRobotReader):
         super().__init__(root, description, left_out=left_out, tasks=tasks)
         left_out += disagreements(
             self.info,
-            [row["length"] for row in self._rows],
+            {row["episode_index"]: row["length"] for row in self._rows},
             data=self.stored(0).data if self._rows else None,
             video_folders=root.glob("videos/*"),
         )

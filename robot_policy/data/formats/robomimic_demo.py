@@ -1,11 +1,13 @@
 """What demonstrations of an HDF5 file say about themselves, checked."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import h5py
 import numpy as np
 
 from robot_policy.core.errors import DataError
+from robot_policy.data.formats.hdf5_file import check_stored
 
 
 def num_samples(demo: h5py.Group, *, where: object) -> int:
@@ -18,6 +20,20 @@ def num_samples(demo: h5py.Group, *, where: object) -> int:
     if not isinstance(count, int | np.integer) or count < 1:
         raise DataError("num_samples is not a number of frames", where=where, got=count)
     return int(count)
+
+
+def check_images(
+    data: h5py.Dataset, shape: tuple[int, ...], dtype: np.dtype[Any], *, where: object
+) -> None:
+    """Checks images before anything is allocated for them.
+
+    Raises:
+        DataError: If they have another shape or type, or are not all there.
+    """
+    check_shape(data, shape, where=where)
+    if data.dtype != dtype:
+        raise DataError("wrong type", where=f"{where}, {data.name}", expected=dtype, got=data.dtype)
+    check_stored(data, where=where)
 
 
 def check_shape(data: h5py.Dataset, shape: tuple[int, ...], *, where: object) -> None:

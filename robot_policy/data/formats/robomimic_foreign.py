@@ -30,7 +30,7 @@ from robot_policy.data.formats.robomimic_actions import (
     si_actions,
 )
 from robot_policy.data.formats.robomimic_demo import (
-    check_shape,
+    check_images,
     datasets,
     missing_frames,
     num_samples,
@@ -85,6 +85,7 @@ class ForeignRobomimicReader:
             self._metadata = _metadata(data)
             first = group(data, self._demos[0], where=path)
             self._sources, features = self._features(first)
+            self.left_out += self._elsewhere(data)
         env_args = self._metadata.get(ENV_ARGS, self._metadata.get("env_info", {}))
         env_args = env_args if isinstance(env_args, dict) else {}
         kwargs = env_args.get("env_kwargs", env_args)
@@ -182,7 +183,7 @@ class ForeignRobomimicReader:
         data = dataset(demo, source.names[0], where=where)
         height, width, channels = feature.shape
         shape = (channels, height, width) if source.channels_first else feature.shape
-        check_shape(data, (length, *shape), where=where)
+        check_images(data, (length, *shape), feature.numpy_dtype, where=where)
         return Hdf5Frames(
             self.path,
             str(data.name),
@@ -190,6 +191,16 @@ class ForeignRobomimicReader:
             feature.numpy_dtype,
             channels_first=source.channels_first,
         )
+
+    def _elsewhere(self, data: h5py.Group) -> list[str]:
+        """A line for every dataset that the first demonstration lacks."""
+        known = _names(data.get(self._demos[0]))
+        found: dict[str, str] = {}
+        for demo in self._demos[1:]:
+            for name in _names(data.get(demo)) - known:
+                found.setdefault(name, demo)
+        first = self._demos[0]
+        return [f"{name}: in {demo} and not in {first}" for name, demo in sorted(found.items())]
 
     def _features(self, demo: h5py.Group) -> tuple[dict[str, _Source], dict[str, Feature]]:
         """What the first demonstration holds; the others must hold the same."""
@@ -222,6 +233,13 @@ class ForeignRobomimicReader:
         return sources, features
 
 
+def _names(demo: object) -> set[str]:
+    """Datasets of a demonstration, but for the observations that follow others."""
+    if not isinstance(demo, h5py.Group):
+        return set()
+    return {name for name, _ in datasets(demo) if not name.startswith("next_obs/")}
+
+
 def _length(demo: h5py.Group, where: str) -> int:
     """Frames of a demonstration; robosuite's own recordings do not say."""
     if "num_samples" in demo.attrs:
@@ -249,6 +267,8 @@ def _feature(name: str, data: h5py.Dataset) -> tuple[str, Feature, bool]:
     shape = data.shape[1:] or (1,)
     dtype = "string" if data.dtype.kind in "SO" else data.dtype.name
     if name in _PLAIN:
+        if dtype == "string":
+            raise DataError("texts instead of numbers", where=data.name)
         return _PLAIN[name], Feature(dtype, shape), False
     if not name.startswith("obs/"):
         return name.replace("/", "."), Feature(dtype, shape), False

@@ -20,6 +20,7 @@ from robot_policy.data.formats.hdf5_file import (
     values,
 )
 from robot_policy.data.formats.robomimic_demo import (
+    check_images,
     check_shape,
     datasets,
     missing_frames,
@@ -95,12 +96,14 @@ class RobomimicReader:
             frames = {}
             for key, feature in self.description.features.items():
                 data = dataset(demo, self._places[key], where=where)
-                check_shape(data, (length, *feature.shape), where=where)
+                shape = (length, *feature.shape)
                 if feature.is_image:
+                    check_images(data, shape, feature.numpy_dtype, where=where)
                     frames[key] = Hdf5Frames(
                         self.path, str(data.name), data.shape, feature.numpy_dtype
                     )
                 else:
+                    check_shape(data, shape, where=where)
                     columns[key] = _column(data, feature, where=where)
             metadata = dict(about.metadata)
             if MODEL in demo.attrs:
