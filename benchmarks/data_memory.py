@@ -136,7 +136,10 @@ def steps(folder: Path) -> dict[str, Callable[[], Measured]]:
     listed: dict[str, Callable[[], Measured]] = {
         "info": data("info", bag),
         "info --statistics": data("info", bag, "--statistics", "--json", folder / "info.json"),
-        "view": data("view", bag, "--html", folder / "view.html", "--rrd", folder / "view.rrd"),
+        "view": data(
+            "view", bag, "--episodes", "0-3", "--html", folder / "view.html",
+            "--rrd", folder / "view.rrd",
+        ),
         "filter": data("filter", bag, "--where", "success", "--output", folder / "some.json"),
         "label": data(
             "label", folder / "some.json", "--episodes", "1-3", "--set", "quality=good",

@@ -167,9 +167,10 @@ def _read(case: Case, whole: Whole, path: Path) -> Finding:
 
 def _command(case: Case, whole: Whole, path: Path, way: str, folder: Path) -> Finding:
     target = folder / "target"
+    robot = ("--robot", case.of.options.robot) if case.of.options.robot else ()
     words = {
         "info": ["info", str(path)],
-        "validate": ["validate", str(path)],
+        "validate": ["validate", str(path), *robot],
         "convert": convert_words(case.of, path, target),
     }[way]
     status, out, err = run_captured(lambda: main(["data", *words]), folder)

@@ -1,6 +1,6 @@
 """What lies in a LeRobot dataset although its description does not tell of it, and the reverse."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from robot_policy.core.errors import DataError
 from robot_policy.data.formats.lerobot_layout import BOOKKEEPING, INFO
+from robot_policy.data.formats.lerobot_reader import StoredEpisode
 from robot_policy.data.formats.parquet import naming
 
 
@@ -15,7 +16,7 @@ def disagreements(
     info: Mapping[str, Any],
     lengths: Mapping[int, int],
     *,
-    data: Path | None,
+    first: Callable[[], StoredEpisode] | None,
     video_folders: Iterable[Path],
 ) -> list[str]:
     """Returns a line for everything that recordings will lack though it may have been there.
@@ -23,7 +24,7 @@ def disagreements(
     Args:
         info: Content of info.json.
         lengths: Number of every episode to its frames.
-        data: File with the frames of an episode, None where there is no episode.
+        first: Says where the first episode lies, None where there is none.
         video_folders: Named after cameras.
     """
     lines: list[str] = []
@@ -35,7 +36,7 @@ def disagreements(
     known = {*info["features"], *BOOKKEEPING}
     lines += [
         f"{name}: a column that {INFO} does not tell of"
-        for name in _columns(data)
+        for name in _columns(first)
         if name not in known
     ]
     cameras = {folder.name for folder in video_folders if folder.is_dir()}
@@ -44,10 +45,11 @@ def disagreements(
     ]
 
 
-def _columns(data: Path | None) -> list[str]:
-    if data is None:
+def _columns(first: Callable[[], StoredEpisode] | None) -> list[str]:
+    if first is None:
         return []
     try:
+        data = first().data
         with naming(data):
             return pq.read_schema(data).names
     except DataError:

@@ -38,7 +38,7 @@ class LeRobotV21Reader(LeRobotReader):
         left_out += disagreements(
             self.info,
             {line["episode_index"]: line["length"] for line in self._lines},
-            data=self.stored(0).data if self._lines else None,
+            first=(lambda: LeRobotV21Reader.stored(self, 0)) if self._lines else None,
             video_folders=root.glob("videos/chunk-*/*"),
         )
 

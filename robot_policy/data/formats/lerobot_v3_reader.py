@@ -41,7 +41,7 @@ class LeRobotV3Reader(LeRobotReader):
         left_out += disagreements(
             self.info,
             {row["episode_index"]: row["length"] for row in self._rows},
-            data=self.stored(0).data if self._rows else None,
+            first=(lambda: LeRobotV3Reader.stored(self, 0)) if self._rows else None,
             video_folders=root.glob("videos/*"),
         )
 
