@@ -1,4 +1,4 @@
-"""Measures what is promised about calibration; writes benchmarks/results/calibration.json.
+"""Measures what is promised about calibration: results/calibration.json, and tables in the docs.
 
 The truth comes from the twin. Stopped and run again it goes on: what is measured is not measured
 again, unless its file in runs/calibration is removed.
@@ -14,6 +14,7 @@ import calibration_degenerate
 import calibration_depth
 import calibration_hand_eye
 import calibration_intrinsics
+import calibration_tables
 import calibration_time_offset
 import calibration_worth
 from jobs import run_jobs, with_needs
@@ -59,6 +60,7 @@ def _report() -> None:
     known = {row["cell"]: row for row in [*before, *measured]}
     targets = [target for part in PARTS for target in part.targets(known)]
     write_results(path, command=AGAIN, rows=list(known.values()), targets=targets)
+    calibration_tables.write_tables(path, ROOT / "docs" / "calibration.md")
     print_targets(targets)
 
 

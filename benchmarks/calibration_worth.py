@@ -64,7 +64,7 @@ VIEWS = 8
 CAMERA = "agentview"
 FINE = {"height": 480, "width": 640}
 """Of the images that the cube is looked for in."""
-DEMONSTRATIONS, TRAIN_STEPS = 200, 3000
+DEMONSTRATIONS, TRAIN_STEPS = 200, 2000
 _CUBE_HALF_M = 0.021
 _TOP_M = 0.006
 _EVERY = 4

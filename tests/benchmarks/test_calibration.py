@@ -1,5 +1,6 @@
 """The parts of the calibration benchmark fit together, and its set-ups are what they say."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,11 +9,13 @@ import numpy as np
 import pytest
 
 from calibration.hand_eye.data import Mounting
+from robot_policy.core.errors import DataError
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 sys.path.append(str(FOLDER))
 rig = pytest.importorskip("calibration_rig")
 statistics = pytest.importorskip("calibration_statistics")
+tables = pytest.importorskip("calibration_tables")
 
 
 @pytest.mark.parametrize("mounting", Mounting)
@@ -54,3 +57,38 @@ def test_the_package_is_found_beside_the_script_of_the_same_name() -> None:
     jobs, targets = map(int, done.stdout.split())
     assert jobs >= 10
     assert targets >= 20
+
+
+def errors(mm: float) -> dict:
+    return {"median_mm": mm, "median_mm_ci95": [mm - 0.1, mm + 0.1], "median_deg": 0.05}
+
+
+def test_the_tables_of_the_docs_come_from_the_results(tmp_path: Path) -> None:
+    cell = {
+        "cell": "hand-eye-eye_in_hand",
+        "setups": 50,
+        "ours": errors(0.3),
+        "opencv": {"park": errors(1.25)},
+    }
+    target = {
+        "id": "hand_eye_mm",
+        "target": "at most 1 mm",
+        "measured": 0.3,
+        "unit": "mm",
+        "holds": True,
+        "command": "python benchmarks/calibration.py",
+    }
+    results, page = tmp_path / "results.json", tmp_path / "page.md"
+    results.write_text(json.dumps({"rows": [cell], "targets": [target]}))
+    page.write_text("no marks")
+    with pytest.raises(DataError, match="no place for the tables"):
+        tables.write_tables(results, page)
+    page.write_text(f"before\n{tables.BEGIN}\nOUTDATED\n{tables.END}\nafter\n")
+    for _ in range(2):
+        tables.write_tables(results, page)
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "OUTDATED" not in text
+    assert "| OpenCV park | 1.25 (1.15 to 1.35), 0.050° |" in text
+    assert "| hand_eye_mm | at most 1 mm | 0.3 mm | yes |" in text
