@@ -180,7 +180,8 @@ def copy_video(path: Path, frames: VideoFrames) -> bool:
             return False
         shift = min(packet.pts for packet in packets if packet.pts is not None)
         with av.open(str(path), "w", format="mp4") as target:
-            copied = target.add_stream_from_template(stream)
+            # Opaque: a decoder may have no encoder of its name, as that of AV1 has none.
+            copied = target.add_stream_from_template(stream, opaque=True)
             for packet in packets:
                 packet.pts = (packet.pts or 0) - shift
                 packet.dts = None if packet.dts is None else packet.dts - shift

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from clean_recordings import CAMERA, RATE_HZ, write
 from lerobot_files import VERSIONS, Files, change_column
 
+from robot_policy.data.formats.source_options import SourceOptions
 from robot_policy.data.formats.video import write_video
+from robot_policy.data.validation.mending import mend
 from robot_policy.data.validation.report import Report
 from robot_policy.data.validation.validator import validate
 
@@ -219,3 +223,41 @@ def test_rows_that_are_damaged(files: Files) -> None:
     report = validate(files.root)
     assert found(report) == {("episode-unreadable", 1, None, None)}
     assert report.episodes == 2
+
+
+def join_data(files: Files) -> None:
+    """All episodes into one data file, as lerobot's own writer does it."""
+    paths = [files.data(number) for number in range(3)]
+    pq.write_table(pa.concat_tables([pq.read_table(path) for path in paths]), paths[0])
+    for number, path in enumerate(paths[1:], start=1):
+        path.unlink()
+        files.change_row(number, **{"data/file_index": 0})
+
+
+@pytest.fixture
+def joined(clean: dict[str, Path], tmp_path: Path) -> Files:
+    files = Files(Path(shutil.copytree(clean["lerobot_v3"], tmp_path / "set")))
+    join_data(files)
+    return files
+
+
+def test_episodes_that_share_a_file(joined: Files) -> None:
+    assert validate(joined.root).findings == []
+    joined.change_column(0, "episode_index", lambda x: [*x[:30], 8, 8, *x[32:]])
+    report = validate(joined.root, images=False)
+    assert ("index-mismatch", 1, (6, 7), "episode_index") in found(report)
+    assert set(report.counts) <= {"index-mismatch", "statistics-mismatch"}
+    output = joined.root.with_name("mended")
+    mend(report, output, SourceOptions())
+    assert validate(output).findings == []
+    assert validate(output).frames == 74
+
+
+def test_a_shared_file_that_was_cut_off(joined: Files) -> None:
+    path = joined.data(0)
+    pq.write_table(pq.read_table(path).slice(0, 60), path)
+    report = validate(joined.root, images=False)
+    assert ("episode-length", 2, None, "length") in found(report)
+    # The statistics of all count the frames that are gone, too.
+    assert {f.place.episode for f in report.findings} == {2, None}
+    assert report.frames == 60

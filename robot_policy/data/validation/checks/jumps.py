@@ -15,7 +15,7 @@ from robot_policy.data.validation.naming import entry_names, gripper_entries
 JUMP = Fault(
     "jump",
     Severity.WARNING,
-    "a value moves from one frame to the next as far as it otherwise moves in the whole episode",
+    "a value moves by half of its range from one frame to the next, and slowly elsewhere",
     "look at the episode (`data view`); leave it out, cut it there, or unwrap the angle",
 )
 _OF_RANGE = 0.5
@@ -37,6 +37,7 @@ class Jumps(Check):
         spec = subject.description.spec
         absolute = spec is not None and not spec.action_space.is_delta
         self._keys = (STATE, ACTION) if absolute else (STATE,)
+        self._ranges: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
 
     def episode(self, position: int, recording: Recording) -> Iterator[Finding]:
         """Looks at the steps between frames."""
@@ -45,7 +46,7 @@ class Jumps(Check):
             if values is None or values.dtype.kind != "f" or len(values) < _LEAST_LEVELS:
                 continue
             flat = values.reshape(len(values), -1).astype(np.float64)
-            jumps = _jumps(flat)
+            jumps = _jumps(flat, self._span(key, flat))
             if key == ACTION:
                 jumps[:, gripper_entries(self.subject.description, key)] = False
             names = entry_names(self.subject.description, key, flat.shape[1])
@@ -59,13 +60,20 @@ class Jumps(Check):
                 found = f"{names[entry]}{more} from {before:.4g} to {after:.4g}{run}"
                 yield Finding(JUMP, Place(None, position, run.frames, key), found)
 
+    def _span(self, key: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far the entries (D,) move in the episodes so far, if not in this one."""
+        low, high = np.fmin.reduce(values), np.fmax.reduce(values)
+        if key in self._ranges:
+            low, high = np.fmin(low, self._ranges[key][0]), np.fmax(high, self._ranges[key][1])
+        self._ranges[key] = low, high
+        return high - low
 
-def _jumps(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which entries of (T, D) arrive at a frame by a jump."""
+
+def _jumps(values: NDArray[np.float64], span: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which entries of (T, D) arrive at a frame by a jump; `span` (D,) is how far they move."""
     found = np.zeros(values.shape, dtype=bool)
     steps = np.abs(np.diff(values, axis=0))
     with np.errstate(invalid="ignore"):
-        span = np.ptp(values, axis=0)
         usual = np.quantile(steps, _USUAL, axis=0)
         found[1:] = (steps > _OF_RANGE * span) & (steps > _OF_USUAL * usual)
     for entry in np.flatnonzero(found.any(axis=0)).tolist():
