@@ -93,7 +93,7 @@ class LenientV3Reader(LenientLeRobotReader, LeRobotV3Reader):
         ]
         self._with_statistics: tuple[Path, pa.Table] | None = None
         rows = sum(count for _, count in self._tables)
-        LeRobotV3Reader.__init__(self, root, info=self.told | {"total_episodes": rows})
+        LeRobotV3Reader.__init__(self, root, info=_recounted(self.told, total_episodes=rows))
 
     def statistics(self, position: int) -> Mapping[str, FeatureStatistics]:
         """See `DatasetReader.statistics`; only one file of them is held at a time."""
@@ -120,11 +120,12 @@ class LenientV21Reader(LenientLeRobotReader, LeRobotV21Reader):
 
     def __init__(self, root: Path) -> None:
         self.told = lerobot_v21_layout.read_info(root)
-        there = {
-            "total_episodes": _line_count(root / lerobot_v21_layout.EPISODES),
-            "total_tasks": _line_count(root / lerobot_v21_layout.TASKS),
-        }
-        LeRobotV21Reader.__init__(self, root, info=self.told | there)
+        info = _recounted(
+            self.told,
+            total_episodes=_line_count(root / lerobot_v21_layout.EPISODES),
+            total_tasks=_line_count(root / lerobot_v21_layout.TASKS),
+        )
+        LeRobotV21Reader.__init__(self, root, info=info)
 
 
 def open_lenient(path: Path, format: str) -> LenientLeRobotReader:
@@ -134,6 +135,11 @@ def open_lenient(path: Path, format: str) -> LenientLeRobotReader:
         DataError: If its description is missing or damaged beyond counts.
     """
     return LenientV3Reader(path) if format == "lerobot_v3" else LenientV21Reader(path)
+
+
+def _recounted(told: dict[str, Any], **counts: int) -> dict[str, Any]:
+    """info.json with other counts; frames that it tells of beyond them are not expected."""
+    return {key: value for key, value in told.items() if key != "total_frames"} | counts
 
 
 def _row_count(path: Path) -> int:

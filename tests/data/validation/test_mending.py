@@ -37,7 +37,7 @@ def content(path: Path) -> dict[str, bytes]:
 
 def break_numbers(files: Files) -> None:
     """Everything that follows from the data is wrong."""
-    files.change_info(total_frames=7, total_tasks=1)
+    files.change_info(total_frames=700, total_episodes=4)
     files.change_row(0, length=9, tasks=["another"])
     files.change_column(1, "timestamp", lambda x: [0.0, *x[:-1]])
     files.change_column(1, "index", lambda x: [0] * len(x))
