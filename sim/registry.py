@@ -4,6 +4,7 @@ from robot_policy.core.errors import UnknownNameError
 from robot_policy.core.registry import Registry
 from robot_policy.core.robot import load_robot
 from sim.envs.robosuite_arm import RobosuiteArm
+from sim.envs.scene_board import SceneBoard
 from sim.scripted.expert import Expert
 from sim.scripted.sloppy import Sloppy
 
@@ -38,6 +39,7 @@ def make_environment(
     image_size: tuple[int, int] | None = None,
     shadows: bool = False,
     multisampling: bool = False,
+    board: SceneBoard | None = None,
 ) -> RobosuiteArm:
     """Builds the twin for a task.
 
@@ -48,6 +50,7 @@ def make_environment(
         image_size: (height, width) of the images [px]; as the description says if None.
         shadows: Draw shadows and reflections.
         multisampling: Smooth edges in images.
+        board: A calibration board in the scene; the task's objects then lie aside.
 
     Raises:
         UnknownNameError: If the task, the robot or a camera is unknown.
@@ -61,6 +64,7 @@ def make_environment(
         image_size=image_size,
         shadows=shadows,
         multisampling=multisampling,
+        board=board,
     )
 
 

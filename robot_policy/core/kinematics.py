@@ -81,15 +81,16 @@ class KinematicChain:
         return self._frames(joint_positions)[..., -1, :, :] @ self._tool
 
     def jacobian(self, joint_positions: Array) -> Array:
-        """Returns the geometric Jacobian (6, J) at (J,) [rad].
+        """Returns the geometric Jacobian (..., 6, J) at (..., J) [rad].
 
         Column i is ``(z_i x (p_ee - p_i), z_i)`` with axis ``z_i`` and origin ``p_i`` of joint i in
         the base frame: translation [m/rad], then rotation, both in the base frame.
         """
         frames = self._frames(joint_positions)
-        axes = np.einsum("jab,jb->ja", frames[:, :3, :3], self._axes)
-        ee = (frames[-1] @ self._tool)[:3, 3]
-        return np.concatenate([np.cross(axes, ee - frames[:, :3, 3]), axes], axis=1).T
+        axes = np.einsum("...jab,jb->...ja", frames[..., :3, :3], self._axes)
+        ee = (frames[..., -1, :, :] @ self._tool)[..., None, :3, 3]
+        turned = np.cross(axes, ee - frames[..., :3, 3])
+        return np.swapaxes(np.concatenate([turned, axes], axis=-1), -1, -2)
 
     def joint_motion(self, joint_positions: Array) -> Array:
         """Returns (J, 6): the least joint motion for a small motion of the end effector.

@@ -20,6 +20,7 @@ from robot_policy.core.observation import Observation
 from robot_policy.core.robot import RobotDescription
 from robot_policy.core.specs import ActionSpace, PolicySpec
 from sim.envs.cameras import Cameras
+from sim.envs.scene_board import Holder, SceneBoard
 from sim.envs.simulator import load_scene
 from sim.envs.task import END_EFFECTOR, Task
 from sim.rendering import CameraInfo
@@ -28,6 +29,14 @@ HOLD_STEPS = 5
 """Control periods for which the goal must hold before an episode counts as solved."""
 
 _JOINTS = 7
+
+_ENDLESS = 10**6
+"""Steps of an episode with a board in the scene: there is nothing to solve."""
+
+_ASIDE_M = np.array([0.34, -0.34, 0.03])
+_BESIDE_M = np.array([0.0, 0.12, 0.0])
+"""Where objects go that would lie on a board: a corner of the table, away from the arm, in the frame
+of the table's top; and the distance from one to the next."""
 
 _CLOSE_ABOVE = 0.5
 """The simulated gripper only opens and closes; this is where a command turns over."""
@@ -51,10 +60,12 @@ class RobosuiteArm:
         image_size: (height, width) of those images [px]; as the description says if None.
         shadows: Draw shadows and reflections.
         multisampling: Smooth edges in images.
+        board: A calibration board in the scene. The objects of the task then lie aside, nothing is
+            solved, and an episode has no end.
 
     Raises:
         UnknownNameError: If the robot has no such camera.
-        ConfigError: If the robot cannot be simulated.
+        ConfigError: If the robot cannot be simulated, or the task has no table for a board.
         SimulationError: If cameras are asked for and nothing can render them.
     """
 
@@ -67,6 +78,7 @@ class RobosuiteArm:
         image_size: tuple[int, int] | None = None,
         shadows: bool = False,
         multisampling: bool = False,
+        board: SceneBoard | None = None,
     ) -> None:
         _check_simulated(robot)
         self.task = task
@@ -77,6 +89,10 @@ class RobosuiteArm:
             self._scene.modify_observable(name, "enabled", False)
         self._mujoco: Any = importlib.import_module("mujoco")
         self._drawing = {"shadows": shadows, "multisampling": multisampling}
+        self._board = board
+        if board is not None:
+            self._check_table()
+            self._scene.reset_from_xml_string(board.added_to(self._scene.sim.model.get_xml()))
         self._adopt_model()
         self._over = True
         self._steps = 0
@@ -92,7 +108,7 @@ class RobosuiteArm:
     @property
     def max_steps(self) -> int:
         """Steps after which an episode is truncated."""
-        return self.task.max_steps
+        return self.task.max_steps if self._board is None else _ENDLESS
 
     def reset(self, seed: int) -> Observation:
         """Starts the episode that belongs to `seed`, a non-negative integer.
@@ -106,6 +122,8 @@ class RobosuiteArm:
         fresh = np.random.default_rng(seed)
         self._scene.rng.bit_generator.state = fresh.bit_generator.state
         self._scene.reset()
+        if self._board is not None:
+            self._put_objects_aside()
         self._over, self._steps, self._held = False, 0, 0
         return self.observe()
 
@@ -120,7 +138,8 @@ class RobosuiteArm:
             raise SimulationError("the episode is over", where=self.task.name, hint="reset first")
         action = self._spec.action.validate(action, where="action")
         gripper = 1.0 if action[-1] > _CLOSE_ABOVE else -1.0
-        goal_reached = self._scene.step(np.append(self._arm_command(action), gripper))[1] > 0.0
+        reward = self._scene.step(np.append(self._arm_command(action), gripper))[1]
+        goal_reached = reward > 0.0 and self._board is None
         self._steps += 1
         self._held = self._held + 1 if goal_reached else 0
         success = self._held >= HOLD_STEPS
@@ -330,6 +349,30 @@ class RobosuiteArm:
         base = self._model.body("robot0_base").id
         R = self._data.xmat[base].reshape(3, 3)
         self._base_T_world = inverse(transform(R, self._data.xpos[base]))
+        if self._board is not None:
+            self._board.put_into(self._model, self._body_T_holder(self._board.holder))
+
+    def _body_T_holder(self, holder: Holder) -> NDArray[np.floating]:
+        """The frame that a board's place is given in, in the body that the board is part of."""
+        if holder is Holder.TABLE:
+            return inverse(self._base_T_world)
+        R = self._data.xmat[self._hand].reshape(3, 3)
+        world_T_hand = transform(R, self._data.xpos[self._hand])
+        return inverse(world_T_hand) @ transform(R, self._data.site_xpos[self._grip_site])
+
+    def _check_table(self) -> None:
+        if not hasattr(self._scene, "table_offset"):
+            raise ConfigError(
+                "there is no table for a calibration board", where=f"task {self.task.name}"
+            )
+
+    def _put_objects_aside(self) -> None:
+        """Clears the board: objects stand in a corner of the table."""
+        for number, body in enumerate(self._bodies.values()):
+            joint = int(self._model.body_jntadr[body])
+            start = int(self._model.jnt_qposadr[joint])
+            place = self._scene.table_offset + _ASIDE_M + number * _BESIDE_M
+            self._data.qpos[start : start + 3] = place
 
     def _update_kinematics(self) -> None:
         """Brings body and camera poses up to date with the joints.
