@@ -1,12 +1,16 @@
 """The tasks of the twin and the scripted experts that solve them."""
 
+from typing import TYPE_CHECKING
+
 from robot_policy.core.errors import UnknownNameError
 from robot_policy.core.registry import Registry
 from robot_policy.core.robot import load_robot
 from sim.envs.robosuite_arm import RobosuiteArm
-from sim.envs.scene_board import SceneBoard
 from sim.scripted.expert import Expert
 from sim.scripted.sloppy import Sloppy
+
+if TYPE_CHECKING:
+    from sim.envs.scene_board import SceneBoard
 
 TASKS = Registry(
     "task",
@@ -39,7 +43,7 @@ def make_environment(
     image_size: tuple[int, int] | None = None,
     shadows: bool = False,
     multisampling: bool = False,
-    board: SceneBoard | None = None,
+    board: "SceneBoard | None" = None,
 ) -> RobosuiteArm:
     """Builds the twin for a task.
 

@@ -88,7 +88,7 @@ def require_diverse(
             where=where,
             expected="turns of 30 degrees and more about a second axis",
             got=f"{found.weakest_turn_deg:.1f} degrees",
-            hint=f"add poses turned about {_across(found.axis)} of the {found.frame}",
+            hint=f"add poses turned about {across(found.axis)} of the {found.frame}",
         )
     return found
 
@@ -105,7 +105,7 @@ def _words(axis: Array) -> str:
     return "(" + ", ".join(f"{value:.2f}" for value in axis) + ")"
 
 
-def _across(axis: Array) -> str:
+def across(axis: Array) -> str:
     """Names the frame axes that lie most across `axis`."""
     order = np.argsort(np.abs(axis))
     return f"{'xyz'[order[0]]} and {'xyz'[order[1]]}"

@@ -112,7 +112,7 @@ class Planner:
 def farthest(found: Sequence[Target], taken: Sequence[Array], count: int) -> list[Target]:
     """Chooses targets one by one, each as far as possible from what there is by then."""
     left = list(found)
-    nearest = np.array([min(_apart(t.base_T_ee, p) for p in taken) for t in left])
+    nearest = np.array([min(apart(t.base_T_ee, pose) for pose in taken) for t in left])
     chosen: list[Target] = []
     while left and len(chosen) < count:
         best = int(nearest.argmax())
@@ -120,17 +120,18 @@ def farthest(found: Sequence[Target], taken: Sequence[Array], count: int) -> lis
             break
         chosen.append(left.pop(best))
         nearest = np.delete(nearest, best)
-        apart = [_apart(t.base_T_ee, chosen[-1].base_T_ee) for t in left]
-        nearest = np.minimum(nearest, apart) if left else nearest
+        if left:
+            added = [apart(t.base_T_ee, chosen[-1].base_T_ee) for t in left]
+            nearest = np.minimum(nearest, added)
     return chosen
 
 
 def nearest_first(targets: Sequence[Target], base_T_ee: Array) -> list[Target]:
     """Returns targets by their distance from a pose."""
-    return sorted(targets, key=lambda target: _apart(target.base_T_ee, base_T_ee))
+    return sorted(targets, key=lambda target: apart(target.base_T_ee, base_T_ee))
 
 
-def _apart(base_T_a: Array, base_T_b: Array) -> float:
+def apart(base_T_a: Array, base_T_b: Array) -> float:
     """Turn [rad] and shift between two poses, as one number."""
     cosine = (np.trace(base_T_a[:3, :3].T @ base_T_b[:3, :3]) - 1.0) / 2.0
     shift_m = float(np.linalg.norm(base_T_a[:3, 3] - base_T_b[:3, 3]))

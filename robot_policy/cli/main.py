@@ -116,6 +116,16 @@ COMMANDS = {
         "Show a calibration as an HTML page.",
         "ReportConfig",
     ),
+    "calibrate capture": Command(
+        "robot_policy.cli.calibrate_capture",
+        "Take samples for calibrations, by moving the arm, by hand, or from a recording.",
+        "CaptureConfig",
+    ),
+    "calibrate check": Command(
+        "robot_policy.cli.calibrate_check",
+        "Measure how far a stored calibration is off by now.",
+        "CheckConfig",
+    ),
     "compare": Command(
         "robot_policy.cli.compare", "Pair two evaluations by seed.", "CompareConfig"
     ),

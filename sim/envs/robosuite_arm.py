@@ -2,7 +2,7 @@
 
 import importlib
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,12 @@ from robot_policy.core.observation import Observation
 from robot_policy.core.robot import RobotDescription
 from robot_policy.core.specs import ActionSpace, PolicySpec
 from sim.envs.cameras import Cameras
-from sim.envs.scene_board import Holder, SceneBoard
 from sim.envs.simulator import load_scene
 from sim.envs.task import END_EFFECTOR, Task
 from sim.rendering import CameraInfo
+
+if TYPE_CHECKING:
+    from sim.envs.scene_board import SceneBoard
 
 HOLD_STEPS = 5
 """Control periods for which the goal must hold before an episode counts as solved."""
@@ -78,7 +80,7 @@ class RobosuiteArm:
         image_size: tuple[int, int] | None = None,
         shadows: bool = False,
         multisampling: bool = False,
-        board: SceneBoard | None = None,
+        board: "SceneBoard | None" = None,
     ) -> None:
         _check_simulated(robot)
         self.task = task
@@ -350,12 +352,11 @@ class RobosuiteArm:
         R = self._data.xmat[base].reshape(3, 3)
         self._base_T_world = inverse(transform(R, self._data.xpos[base]))
         if self._board is not None:
-            self._board.put_into(self._model, self._body_T_holder(self._board.holder))
+            on_hand = self._board.on_hand
+            base = inverse(self._base_T_world)
+            self._board.put_into(self._model, self._hand_T_ee() if on_hand else base)
 
-    def _body_T_holder(self, holder: Holder) -> NDArray[np.floating]:
-        """The frame that a board's place is given in, in the body that the board is part of."""
-        if holder is Holder.TABLE:
-            return inverse(self._base_T_world)
+    def _hand_T_ee(self) -> NDArray[np.floating]:
         R = self._data.xmat[self._hand].reshape(3, 3)
         world_T_hand = transform(R, self._data.xpos[self._hand])
         return inverse(world_T_hand) @ transform(R, self._data.site_xpos[self._grip_site])

@@ -161,6 +161,11 @@ class SceneBoard:
         model.geom_quat[geom] = quat_from_matrix(body_T_geom[:3, :3])
 
     @property
+    def on_hand(self) -> bool:
+        """Whether it moves with the hand."""
+        return self.holder is Holder.GRIPPER
+
+    @property
     def _margin_m(self) -> float:
         return _MARGIN_SQUARES * self.board.square_m
 

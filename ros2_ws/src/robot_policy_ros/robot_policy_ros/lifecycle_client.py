@@ -71,6 +71,11 @@ class ServiceCaller:
         if not self._serve_until(condition, timeout_s=timeout_s):
             raise NodeCallError(f"no answer within {timeout_s:g} s", where=what)
 
+    def serve(self, duration_s: float) -> None:
+        """Serves messages that are there, or the first that comes within `duration_s` [s]."""
+        self._check()
+        self._executor.spin_once(timeout_sec=min(duration_s, _POLL_S))
+
     def call(self, service_type: Any, name: str, request: Any, *, timeout_s: float) -> Any:
         """Calls a service.
 

@@ -282,6 +282,8 @@ class TwinNodeConfig:
     rate_hz: float
     max_episode_steps: int
     command_periods: int
+    board: str
+    board_holder: str
 
     SETTINGS = (
         Setting("task", "lift", "task of the twin"),
@@ -293,6 +295,8 @@ class TwinNodeConfig:
         Setting("rate_hz", 0.0, "steps per second; 0: the robot description's", 0.0, 1000.0),
         Setting("max_episode_steps", 0, "steps until an episode ends; 0: the task's limit"),
         Setting("command_periods", 1, "control periods that a command is executed for", 1, 100),
+        Setting("board", "", "calibration board (YAML) in the scene, without a task; empty: none"),
+        Setting("board_holder", "table", "what the board is fixed to: table or gripper"),
     )
 
     @classmethod

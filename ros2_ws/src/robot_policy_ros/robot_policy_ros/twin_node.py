@@ -2,7 +2,8 @@
 
 import json
 import sys
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -23,6 +24,9 @@ from robot_policy_ros.received_command import ReceivedCommand
 from robot_policy_ros.status_message import status_message
 from sim.registry import make_environment
 
+if TYPE_CHECKING:
+    from sim.envs.scene_board import SceneBoard
+
 
 class TwinNode(Node):
     """Steps the simulation in real time, publishes its state, executes commands.
@@ -30,7 +34,8 @@ class TwinNode(Node):
     At every tick of the control rate it executes the newest command and publishes what came of
     it, under the time of the tick. Between a reset and the first command nothing moves, and
     after the end of an episode the arm holds; its state is published all the same. ``~/reset``
-    starts the episode of the parameter ``seed``, and ``~/episode`` tells how it goes.
+    starts the episode of the parameter ``seed``, and ``~/episode`` tells how it goes. With a
+    calibration board in the scene there is no task, and an episode has no end.
 
     Args:
         name: Of the node.
@@ -51,6 +56,7 @@ class TwinNode(Node):
             cameras=config.camera_names,
             robot=config.robot,
             image_size=config.image_size,
+            board=_board(config),
         )
         self._max_steps = self._episode_limit(config)
         period_s = 1.0 / (config.rate_hz or robot.rate_hz)
@@ -141,6 +147,22 @@ class TwinNode(Node):
         response.success = True
         response.message = json.dumps({"seed": seed})
         return response
+
+
+def _board(config: TwinNodeConfig) -> "SceneBoard | None":
+    """The calibration board that the parameters name.
+
+    Raises:
+        RobotPolicyError: If its file or its holder is wrong.
+    """
+    if not config.board:
+        return None
+    # OpenCV, which boards need, is not loaded without one.
+    from calibration.board import Board
+    from sim.envs.scene_board import Holder, SceneBoard
+
+    holder = Holder.of(config.board_holder, where="parameter board_holder")
+    return SceneBoard.usual(Board.load(Path(config.board)), holder)
 
 
 def main() -> int:
