@@ -93,6 +93,12 @@ def require_diverse(
     return found
 
 
+def across(axis: Array) -> str:
+    """Names the two frame axes that lie most across `axis` (3,)."""
+    order = np.argsort(np.abs(axis))
+    return f"{'xyz'[order[0]]} and {'xyz'[order[1]]}"
+
+
 def _turn_deg(eigenvalue: float) -> float:
     return float(np.rad2deg(2 * np.arcsin(min(np.sqrt(max(eigenvalue, 0.0)) / 2, 1.0))))
 
@@ -103,9 +109,3 @@ def _words(axis: Array) -> str:
     if abs(axis[k]) > 0.97:
         return "xyz"[k]
     return "(" + ", ".join(f"{value:.2f}" for value in axis) + ")"
-
-
-def across(axis: Array) -> str:
-    """Names the frame axes that lie most across `axis`."""
-    order = np.argsort(np.abs(axis))
-    return f"{'xyz'[order[0]]} and {'xyz'[order[1]]}"

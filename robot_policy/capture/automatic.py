@@ -243,8 +243,7 @@ class AutomaticCapture:
         return free and self._go(self._home)
 
     def _go(self, target: Target) -> bool:
-        """Moves there; False if the limits stopped it, or it came so near to one that it went back.
-        """
+        """Moves there; False if the limits stopped it, or it came so near to one that it went back."""
         begun = Target(self._reading.joints, self._reading.base_T_ee)
         least = min(_GUARD, self._reach.spared(self._reading) - _WORSE)
         if self._follow(target, least):

@@ -46,7 +46,9 @@ def joints_near(
             break
         step = _step(chain.jacobian(q), way, _HOMEWARD * (start - q))
         longest = np.abs(step).max(axis=-1, keepdims=True)
-        q = np.clip(q + step * np.minimum(1.0, _LONGEST_RAD / np.maximum(longest, 1e-12)), low, high)
+        q = np.clip(
+            q + step * np.minimum(1.0, _LONGEST_RAD / np.maximum(longest, 1e-12)), low, high
+        )
     return best
 
 
