@@ -219,7 +219,7 @@ class AutomaticCapture:
             raise DataError(
                 "the arm reaches no other pose from which the board is in sight",
                 where=f"robot {self._robot.name}",
-                hint="place the board nearer to the middle of the workspace, or widen the workspace",
+                hint="place the board nearer to the middle of the workspace, or widen that",
             )
         return targets
 
@@ -243,7 +243,7 @@ class AutomaticCapture:
         return free and self._go(self._home)
 
     def _go(self, target: Target) -> bool:
-        """Moves there; False if the limits stopped it, or it came so near to one that it went back."""
+        """Moves there; False if the limits stopped it, or it came near to one and went back."""
         begun = Target(self._reading.joints, self._reading.base_T_ee)
         least = min(_GUARD, self._reach.spared(self._reading) - _WORSE)
         if self._follow(target, least):

@@ -22,7 +22,7 @@ _HOMEWARD = 0.2
 def joints_near(
     chain: KinematicChain, base_T_ee: Array, start: Array, *, low: Array, high: Array
 ) -> Array:
-    """Returns joint angles (..., J) whose end effector is as near to poses as they get from `start`.
+    """Returns joint angles (..., J) that bring the end effector as near to poses as it gets.
 
     Damped least squares (Nakamura and Hanafusa 1986), clipped to the ranges in every round. An arm
     with fewer than six joints, or one whose range ends before, comes near only: what it reaches is
@@ -31,7 +31,7 @@ def joints_near(
     Args:
         chain: The arm.
         base_T_ee: (..., 4, 4) wanted [m].
-        start: (J,) or (..., J) [rad].
+        start: (J,) or (..., J) to begin the search from [rad].
         low: (J,) smallest angles [rad].
         high: (J,) largest angles [rad].
     """
@@ -53,7 +53,7 @@ def joints_near(
 
 
 def _step(J: Array, way: Array, aside: Array) -> Array:
-    """The least joint motion (..., J) along `way`, and `aside` as far as that does not disturb it."""
+    """The least joint motion (..., J) along `way`, and `aside` where that does not disturb."""
     Jt = np.swapaxes(J, -1, -2)
     JJt = J @ Jt
     along = Jt @ np.linalg.solve(JJt + _DAMPING**2 * np.eye(6), way[..., None])
@@ -62,7 +62,7 @@ def _step(J: Array, way: Array, aside: Array) -> Array:
 
 
 def motion_between(base_T_a: Array, base_T_b: Array) -> Array:
-    """Returns (..., 6): translation [m] and rotation vector [rad] from a to b, in the base frame."""
+    """Returns (..., 6): translation [m] and rotation vector [rad] from a to b, in the base."""
     turn = base_T_b[..., :3, :3] @ np.swapaxes(base_T_a[..., :3, :3], -1, -2)
     shift = base_T_b[..., :3, 3] - base_T_a[..., :3, 3]
     return np.concatenate([shift, rotvec_from_matrix(turn)], axis=-1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.board import BoardKind
 from calibration.simulated_rig import diverse_views
 from robot_policy.capture.reach import Reach, Target
 from robot_policy.capture.sighting import Guess, Viewer
@@ -29,6 +30,9 @@ _FILLS = (0.45, 0.85)
 _TILTS_RAD, _ROLL_RAD = (0.05, 0.85), 1.2
 _CAREFUL_TILTS_RAD, _CAREFUL_ROLL_RAD = (0.05, 0.6), 0.5
 """Of an arm whose joints may wander: smaller turns keep them in the middle of their ranges."""
+_LEAST_MODULE_PX, _LEAST_SQUARE_PX = 2.5, 10.0
+"""Sides of a marker's modules, or of a checkerboard's squares, that detectors still read tilted."""
+_NEARER = 0.75
 _ASIDE = 0.22
 _CANDIDATES = 250
 _M_PER_RAD = 0.4
@@ -89,12 +93,7 @@ class Planner:
     def _views(self, guess: Guess, first: Array, rng: np.random.Generator) -> Array:
         """camera_T_board (n, 4, 4), rolled to both sides of how the board was seen first."""
         viewer, careful = self.viewer, self.reach.wanders
-        lens, (width_m, height_m) = viewer.lens, viewer.board.size_m
-        side_px = min(lens.width, lens.height)
-        near, far = (
-            float(np.hypot(width_m, height_m) * lens.parameters[0] / (part * side_px))
-            for part in reversed(_FILLS)
-        )
+        near, far = distances(viewer)
         views = diverse_views(
             viewer.board,
             _CANDIDATES,
@@ -107,6 +106,25 @@ class Planner:
         R = viewer.view_at(guess, first)[:3, :3]
         roll = np.arctan2(R[1, 0] - R[0, 1], R[0, 0] + R[1, 1])
         return transform(matrix_from_rotvec(np.array([0.0, 0.0, roll])), np.zeros(3)) @ views
+
+
+def distances(viewer: Viewer) -> tuple[float, float]:
+    """Returns the distances between which a board is large enough in a picture, and all in it [m].
+
+    Beyond, its finest marks are too few pixels wide to be read.
+    """
+    board, focal_px = viewer.board, float(viewer.lens.parameters[0])
+    side_px = min(viewer.lens.width, viewer.lens.height)
+    near, far = (
+        float(np.hypot(*board.size_m)) * focal_px / (part * side_px) for part in reversed(_FILLS)
+    )
+    if board.kind is BoardKind.CHECKERBOARD:
+        readable = focal_px * board.square_m / _LEAST_SQUARE_PX
+    else:
+        modules = board.marker_dictionary().markerSize + 2
+        readable = focal_px * board.marker_m / modules / _LEAST_MODULE_PX
+    far = min(far, readable)
+    return min(near, _NEARER * far), far
 
 
 def farthest(found: Sequence[Target], taken: Sequence[Array], count: int) -> list[Target]:

@@ -15,8 +15,8 @@ from robot_policy.runtime.safety.ee_motion import EE_SPACES
 type Array = NDArray[np.floating]
 
 _JOINT_MARGIN_RAD, _WANDERING_MARGIN_RAD = 0.08, 0.35
-"""Of an arm with a joint to spare whose end effector is commanded, nobody can tell where exactly its
-joints go: a controller of its own decides, and may move them even while the hand rests."""
+"""Of an arm with a joint to spare whose end effector is commanded, nobody can tell where its joints
+go exactly: a controller of its own decides, and may move them even while the hand rests."""
 _JOINT_MARGIN_PART, _WANDERING_MARGIN_PART = 0.05, 0.08
 """Of the range, where that is less."""
 _NEEDED_JOINTS = 6

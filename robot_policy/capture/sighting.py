@@ -37,7 +37,7 @@ class Sighting:
     board_pose: BoardPose
 
     @property
-    def camera_T_board(self) -> Array:
+    def camera_T_board(self) -> Array:  # noqa: N802, a transform
         """(4, 4) [m]."""
         return self.board_pose.camera_T_board
 

@@ -63,8 +63,8 @@ class CaptureConfig:
     speed: float = 0.5
     """Part of the fastest motion that a capture makes, up to 1."""
     gripper: float | None = None
-    """What the gripper is commanded, 0 open to 1 closed, where that goes with the arm's commands; by
-    default closed if it holds something, else open."""
+    """What the gripper is commanded, 0 open to 1 closed, where that goes with the arm's commands;
+    by default closed if it holds something, else open."""
     image_size: tuple[int, int] = (480, 640)
     """Height and width of pictures in the twin [px]."""
     seed: int = 0

@@ -36,7 +36,7 @@ def _available(number: int) -> str:
 
 @contextmanager
 def status_line() -> Iterator[Callable[[str], None]]:
-    """Yields a function that shows a line: over the last one on a terminal, else when it changes."""
+    """Yields a function that shows a line: over the last on a terminal, else when it changes."""
     on_terminal = sys.stderr.isatty()
     last = ""
 

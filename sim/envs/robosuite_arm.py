@@ -37,8 +37,8 @@ _ENDLESS = 10**6
 
 _ASIDE_M = np.array([0.34, -0.34, 0.03])
 _BESIDE_M = np.array([0.0, 0.12, 0.0])
-"""Where objects go that would lie on a board: a corner of the table, away from the arm, in the frame
-of the table's top; and the distance from one to the next."""
+"""Where objects go that would lie on a board: a corner of the table, away from the arm, from the
+middle of its top; and the distance from one to the next."""
 
 _CLOSE_ABOVE = 0.5
 """The simulated gripper only opens and closes; this is where a command turns over."""
@@ -94,7 +94,7 @@ class RobosuiteArm:
         self._board = board
         if board is not None:
             self._check_table()
-            self._scene.reset_from_xml_string(board.added_to(self._scene.sim.model.get_xml()))
+            self._scene.reset_from_xml_string(board.added_to(self._scene.model.get_xml()))
         self._adopt_model()
         self._over = True
         self._steps = 0
@@ -356,7 +356,7 @@ class RobosuiteArm:
             base = inverse(self._base_T_world)
             self._board.put_into(self._model, self._hand_T_ee() if on_hand else base)
 
-    def _hand_T_ee(self) -> NDArray[np.floating]:
+    def _hand_T_ee(self) -> NDArray[np.floating]:  # noqa: N802, a transform
         R = self._data.xmat[self._hand].reshape(3, 3)
         world_T_hand = transform(R, self._data.xpos[self._hand])
         return inverse(world_T_hand) @ transform(R, self._data.site_xpos[self._grip_site])
