@@ -10,6 +10,7 @@ import sys
 import calibration_path  # noqa: F401
 
 # isort: split
+import calibration_capture
 import calibration_degenerate
 import calibration_depth
 import calibration_hand_eye
@@ -31,6 +32,7 @@ PARTS = (
     calibration_intrinsics,
     calibration_time_offset,
     calibration_depth,
+    calibration_capture,
 )
 """Modules with jobs(), rows() and targets(known), `known` being rows by cell."""
 

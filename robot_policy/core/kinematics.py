@@ -87,10 +87,10 @@ class KinematicChain:
         the base frame: translation [m/rad], then rotation, both in the base frame.
         """
         frames = self._frames(joint_positions)
-        axes = np.einsum("...jab,jb->...ja", frames[..., :3, :3], self._axes)
-        ee = (frames[..., -1, :, :] @ self._tool)[..., None, :3, 3]
-        columns = np.concatenate([np.cross(axes, ee - frames[..., :3, 3]), axes], axis=-1)
-        return np.swapaxes(columns, -1, -2)
+        axes: Array = np.einsum("...jab,jb->...ja", frames[..., :3, :3], self._axes)
+        arms: Array = (frames[..., -1, :, :] @ self._tool)[..., None, :3, 3] - frames[..., :3, 3]
+        crossed = np.cross(axes, arms)
+        return np.swapaxes(np.concatenate([crossed, axes], axis=-1), -1, -2)
 
     def joint_motion(self, joint_positions: Array) -> Array:
         """Returns (J, 6): the least joint motion for a small motion of the end effector.

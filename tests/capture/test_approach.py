@@ -17,7 +17,9 @@ ROBOTS = [name for name in robot_names() if load_robot(name).kinematics is not N
 ROUNDING = 1e-5
 
 
-def random_joints(robot: RobotDescription, rng: np.random.Generator, *, beyond: float = 0.0) -> np.ndarray:
+def random_joints(
+    robot: RobotDescription, rng: np.random.Generator, *, beyond: float = 0.0
+) -> np.ndarray:
     low, high = np.array(robot.joint_limits.low), np.array(robot.joint_limits.high)
     return rng.uniform(low - beyond * (high - low), high + beyond * (high - low))
 
@@ -39,9 +41,7 @@ def start_inside(robot: RobotDescription, rng: np.random.Generator) -> np.ndarra
 
 
 @pytest.mark.parametrize("name", ROBOTS)
-@settings(
-    max_examples=2, deadline=None, derandomize=True, database=None, phases=[Phase.generate]
-)
+@settings(max_examples=2, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32 - 1))
 def test_no_command_leads_beyond_a_limit(name: str, seed: int) -> None:
     robot, rng = load_robot(name), np.random.default_rng(seed)

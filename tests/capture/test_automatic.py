@@ -23,7 +23,9 @@ from robot_policy.core.robot import RobotDescription, load_robot
 
 BOARD = Board(BoardKind.CHARUCO, 4, 5, 0.045, 0.034, "4X4_50")
 START = np.array([0.0, 0.2, 0.0, -2.3, 0.0, 2.5, 0.8])
-HAND_T_CAMERA = transform(matrix_from_rotvec(np.array([0.1, -0.05, 1.5])), np.array([0.05, 0, -0.1]))
+HAND_T_CAMERA = transform(
+    matrix_from_rotvec(np.array([0.1, -0.05, 1.5])), np.array([0.05, 0, -0.1])
+)
 
 
 @pytest.fixture

@@ -50,9 +50,7 @@ def capture(bag: Path, folder: Path) -> int:
     robot = guided_arm().robot
     into = CaptureFolder(folder, CaptureSettings.of(robot, "eye_in_hand", ("wrist",), BOARD))
     into.begin(BOARD, {"wrist": LENS})
-    tally = capture_from_bag(
-        Bag(bag), robot, into, BOARD, cameras=("wrist",), say=lambda _: None
-    )
+    tally = capture_from_bag(Bag(bag), robot, into, BOARD, cameras=("wrist",), say=lambda _: None)
     return tally.new
 
 

@@ -14,6 +14,7 @@ from robot_policy.capture.folder import CaptureFolder, CaptureSettings
 from robot_policy.capture.guided import GuidedCapture, missing_motion
 from robot_policy.core.geometry import matrix_from_rotvec, transform
 
+
 class Session:
     def __init__(self, folder: Path, *, automatic: bool, keys: dict[int, str]) -> None:
         self.arm = guided_arm()
