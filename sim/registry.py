@@ -19,6 +19,7 @@ TASKS = Registry(
         "can": "sim.envs.can:TASK",
         "square": "sim.envs.square:TASK",
         "stack": "sim.envs.stack:TASK",
+        "recall": "sim.envs.recall:TASK",
     },
 )
 
@@ -29,6 +30,7 @@ EXPERTS = Registry(
         "can": "sim.scripted.can:CanExpert",
         "square": "sim.scripted.square:SquareExpert",
         "stack": "sim.scripted.stack:StackExpert",
+        "recall": "sim.scripted.recall:RecallExpert",
     },
 )
 

@@ -12,6 +12,7 @@ from robot_policy.core.errors import ConfigError, SimulationError
 from robot_policy.core.geometry import (
     inverse,
     matrix_from_rotvec,
+    quat_from_matrix,
     rot6d_from_matrix,
     rotvec_from_matrix,
     transform,
@@ -20,6 +21,7 @@ from robot_policy.core.observation import Observation
 from robot_policy.core.robot import RobotDescription
 from robot_policy.core.specs import ActionSpace, PolicySpec
 from sim.envs.cameras import Cameras
+from sim.envs.rules import Moment, Progress
 from sim.envs.simulator import load_scene
 from sim.envs.task import END_EFFECTOR, Task
 from sim.rendering import CameraInfo
@@ -96,6 +98,7 @@ class RobosuiteArm:
             self._check_table()
             self._scene.reset_from_xml_string(board.added_to(self._scene.model.get_xml()))
         self._adopt_model()
+        self._rules = None if task.rules is None else task.rules()
         self._over = True
         self._steps = 0
         self._held = 0
@@ -124,6 +127,10 @@ class RobosuiteArm:
         fresh = np.random.default_rng(seed)
         self._scene.rng.bit_generator.state = fresh.bit_generator.state
         self._scene.reset()
+        if self._rules is not None:
+            # A stream of its own: the simulator's is shared by its placement samplers.
+            for name, place in self._rules.begin(np.random.default_rng([seed, 2])).items():
+                self._put(name, place)
         if self._board is not None:
             self._put_objects_aside()
         self._over, self._steps, self._held = False, 0, 0
@@ -141,17 +148,17 @@ class RobosuiteArm:
         action = self._spec.action.validate(action, where="action")
         gripper = 1.0 if action[-1] > _CLOSE_ABOVE else -1.0
         reward = self._scene.step(np.append(self._arm_command(action), gripper))[1]
-        goal_reached = reward > 0.0 and self._board is None
+        progress = self._judge(reward)
         self._steps += 1
-        self._held = self._held + 1 if goal_reached else 0
-        success = self._held >= HOLD_STEPS
-        truncated = not success and self._steps >= self.max_steps
-        self._over = success or truncated
+        self._held = self._held + 1 if progress == Progress.REACHED else 0
+        success, lost = self._held >= HOLD_STEPS, progress == Progress.LOST
+        truncated = not success and not lost and self._steps >= self.max_steps
+        self._over = success or lost or truncated
         return Step(
             observation=self.observe(),
             reward=float(success),
             success=success,
-            terminated=success,
+            terminated=success or lost,
             truncated=truncated,
         )
 
@@ -321,6 +328,32 @@ class RobosuiteArm:
                 limits = self.robot.joint_limits
                 target = self.joint_positions + np.clip(arm, low, high)
                 return np.clip(target, limits.low, limits.high)
+
+    def _judge(self, reward: float) -> Progress:
+        if self._board is not None:
+            return Progress.OPEN
+        if self._rules is None:
+            return Progress.REACHED if reward > 0.0 else Progress.OPEN
+        self._update_kinematics()
+        positions: dict[str, NDArray[np.floating]] = {END_EFFECTOR: self.ee_pose[:3, 3]}
+        for name, body in self._bodies.items():
+            positions[name] = (self._base_T_world @ np.append(self._data.xpos[body], 1.0))[:3]
+        return self._rules.judge(
+            Moment(positions, self.robot.gripper.fraction_from_position(self.gripper_m))
+        )
+
+    def _put(self, name: str, place: NDArray[np.floating]) -> None:
+        """Puts an object elsewhere on the table: x, y in the base frame [m], heading [rad]."""
+        body = self._bodies[name]
+        address = int(self._model.jnt_qposadr[self._model.body_jntadr[body]])
+        pose = self._data.qpos[address : address + 7]
+        height = (self._base_T_world @ np.append(pose[:3], 1.0))[2]
+        x, y, yaw = place
+        R = matrix_from_rotvec(np.array([0.0, 0.0, yaw]))
+        world_T_object = inverse(self._base_T_world) @ transform(R, np.array([x, y, height]))
+        pose[:3] = world_T_object[:3, 3]
+        pose[3:] = quat_from_matrix(world_T_object[:3, :3])
+        self._mujoco.mj_forward(self._model, self._data)
 
     @property
     def _data(self) -> Any:

@@ -1,10 +1,11 @@
 """What distinguishes one task from another: scene, instruction, privileged state, time limit."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from robot_policy.core.specs import ArraySpec
+from sim.envs.rules import Rules
 
 END_EFFECTOR = "ee"
 
@@ -25,6 +26,8 @@ class Task:
             reported too, so that no network has to learn to subtract.
         max_steps: Control periods after which an episode is truncated.
         options: Passed on to robosuite.
+        rules: Makes the rules of a task that the simulator's reward does not know; None where it
+            does.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Task:
     offsets: tuple[tuple[str, str], ...]
     max_steps: int
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    rules: Callable[[], Rules] | None = None
 
     @property
     def environment_state_spec(self) -> ArraySpec:
