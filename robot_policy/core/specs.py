@@ -155,6 +155,8 @@ class PolicySpec:
         history: T, observations the policy looks at.
         horizon: H, actions it predicts from now on.
         past: P, executed actions before now that it predicts, 0 where it predicts none.
+        history_stride: Control periods between two observations of the history, and between two of
+            the past actions; above 1 a few of them reach back for seconds.
         needs_instruction: Whether it reads the task text.
         joins_prefix: Whether it can begin a chunk with actions already decided, see
             `Windows.prefix`.
@@ -173,6 +175,7 @@ class PolicySpec:
     history: int = 1
     horizon: int = 1
     past: int = 0
+    history_stride: int = 1
     needs_instruction: bool = False
     joins_prefix: bool = False
     calibrations: Mapping[str, CameraCalibration] = field(
@@ -182,7 +185,8 @@ class PolicySpec:
     def __post_init__(self) -> None:
         if self.dt_s <= 0:
             raise SpecError("dt_s must be positive", got=self.dt_s)
-        for label, least in (("history", 1), ("horizon", 1), ("past", 0)):
+        sizes = (("history", 1), ("horizon", 1), ("past", 0), ("history_stride", 1))
+        for label, least in sizes:
             if getattr(self, label) < least:
                 raise SpecError(f"{label} is too small", expected=f">= {least}")
 
@@ -200,6 +204,7 @@ class PolicySpec:
             "history": self.history,
             "horizon": self.horizon,
             "past": self.past,
+            "history_stride": self.history_stride,
             "needs_instruction": self.needs_instruction,
             "joins_prefix": self.joins_prefix,
             "calibrations": {name: c.to_json() for name, c in self.calibrations.items()},
@@ -222,6 +227,7 @@ class PolicySpec:
             past=data["past"],
             needs_instruction=data["needs_instruction"],
             # Older descriptions do not have these.
+            history_stride=data.get("history_stride", 1),
             joins_prefix=data.get("joins_prefix", False),
             calibrations={
                 name: CameraCalibration.from_json(value)

@@ -71,7 +71,9 @@ class Diagnosis:
         self._store = store
         self._labels = labels
         self._config = config
-        self._data = self._windows(scorer.spec.history, episodes=known)
+        self._data = self._windows(
+            scorer.spec.history, stride=scorer.spec.history_stride, episodes=known
+        )
         self._step = self._data.steps(np.arange(len(self._data)))
         self._episode = store.episode_of[self._step]
         self._frame = self._step - store.starts[self._episode]
@@ -169,7 +171,8 @@ class Diagnosis:
             Per K: ``picked`` (highest judgement), ``cautious`` (gain over the first by more than
             the heads disagree), ``random`` and ``closest`` distances, and the picked ``value``.
         """
-        data = self._windows(policy.spec.history, episodes=None)
+        spec = policy.spec
+        data = self._windows(spec.history, stride=spec.history_stride, episodes=None)
         indices = self._sample(self._succeeds)[:_ROWS]
         windows = _as_windows(
             data.batch(self._step[indices]), policy.spec.past, policy.spec.action.size
@@ -201,13 +204,16 @@ class Diagnosis:
             )
         return table
 
-    def _windows(self, history: int, *, episodes: Sequence[int] | None) -> WindowDataset:
+    def _windows(
+        self, history: int, *, stride: int, episodes: Sequence[int] | None
+    ) -> WindowDataset:
         spec = self._scorer.spec
         return WindowDataset(
             self._store,
             history=history,
             past=0,
             horizon=spec.horizon,
+            stride=stride,
             cameras=tuple(spec.cameras),
             use_environment_state=self._store.environment_state is not None,
             episodes=episodes,

@@ -22,14 +22,16 @@ from robot_policy.data.store import EpisodeStore
 class WindowDataset:
     """One window per step t of the chosen episodes.
 
-    Observations t-T+1 .. t, actions t-P .. t+H-1, all `lookahead` steps later. Beyond an episode's
-    ends its first or last step is repeated and marked as padding.
+    Observations t-(T-1)s .. t and actions t-Ps .. t-s every s = `stride` steps, actions t .. t+H-1,
+    all `lookahead` steps later. Beyond an episode's ends its first or last step is repeated and
+    marked as padding.
 
     Args:
         store: Dataset.
         history: T, at least 1.
         past: P, at least 0.
         horizon: H, at least 1.
+        stride: s, at least 1.
         cameras: Whose images a window carries; must have been loaded into the store.
         use_environment_state: Whether it carries the privileged state.
         episodes: Which episodes, all of them if None.
@@ -54,6 +56,7 @@ class WindowDataset:
         history: int,
         past: int,
         horizon: int,
+        stride: int = 1,
         cameras: tuple[str, ...] = (),
         use_environment_state: bool,
         episodes: Sequence[int] | None = None,
@@ -61,6 +64,7 @@ class WindowDataset:
         episode_weights: Sequence[float] | None = None,
     ) -> None:
         sizes = (("T", history, 1), ("P", past, 0), ("H", horizon, 1), ("lookahead", lookahead, 0))
+        sizes += (("stride", stride, 1),)
         for label, value, least in sizes:
             if value < least:
                 raise ConfigError(f"{label} is too small", expected=f">= {least}", got=value)
@@ -72,8 +76,9 @@ class WindowDataset:
         self._store = store
         self._cameras = cameras
         self._use_environment_state = use_environment_state
-        self._observed = np.arange(1 - history, 1) + lookahead
-        self._acted = np.arange(-past, horizon) + lookahead
+        self._observed = np.arange(1 - history, 1) * stride + lookahead
+        before = np.arange(-past, 0) * stride
+        self._acted = np.concatenate([before, np.arange(horizon)]) + lookahead
         chosen = range(len(store.episodes)) if episodes is None else episodes
         self._steps = _steps(store, chosen)
         self.weights = None

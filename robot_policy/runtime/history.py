@@ -1,4 +1,4 @@
-"""What a policy remembers: the last T observations and the last P executed actions."""
+"""What a policy remembers: T observations and P executed actions, `history_stride` apart."""
 
 from collections import deque
 
@@ -19,8 +19,9 @@ class History:
 
     def __init__(self, spec: PolicySpec) -> None:
         self._spec = spec
-        self._observations: deque[Observation] = deque(maxlen=spec.history)
-        self._actions: deque[NDArray[np.float32]] = deque(maxlen=max(spec.past, 1))
+        stride = spec.history_stride
+        self._observations: deque[Observation] = deque(maxlen=(spec.history - 1) * stride + 1)
+        self._actions: deque[NDArray[np.float32]] = deque(maxlen=max(spec.past * stride, 1))
 
     def reset(self) -> None:
         """Forgets everything."""
@@ -60,12 +61,16 @@ class History:
         if not self._observations:
             raise SpecError("no observation yet", where="history")
         spec = self._spec
-        padding = spec.history - len(self._observations)
-        window = [self._observations[0]] * padding + list(self._observations)
+        stride = spec.history_stride
+        seen = list(self._observations)[::-1][::stride][::-1]  # the newest is always among them
+        padding = spec.history - len(seen)
+        window = [self._observations[0]] * padding + seen
         past = np.zeros((spec.past, *spec.action.shape), dtype=np.float32)
-        known = min(len(self._actions), spec.past)
+        # One stride before now, two, and so on.
+        executed = list(self._actions)[::-1][stride - 1 :: stride][::-1]
+        known = min(len(executed), spec.past)
         if known:
-            past[spec.past - known :] = list(self._actions)[-known:]
+            past[spec.past - known :] = executed[-known:]
         return Windows(
             state=np.stack([o.state for o in window])[None].astype(np.float32),
             past=past[None],

@@ -1,6 +1,6 @@
 """Settings that contradict each other, or what they are used on; each refusal names both sides."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import torch
 
@@ -31,6 +31,26 @@ def check_given(given: Collection[str], config: TrainConfig) -> None:
             where="--optimizer.warmup-steps and --steps",
             expected=f"a warm-up of at most {config.steps} steps",
             got=warmup,
+        )
+
+
+def check_context(spec: PolicySpec, lengths: Sequence[int]) -> None:
+    """Refuses a context that no episode fills: all that it would learn from is padding.
+
+    Args:
+        spec: Of the policy.
+        lengths: Steps of the episodes that it learns from.
+
+    Raises:
+        ConfigError: If even the longest episode is shorter.
+    """
+    context, longest = (spec.history - 1) * spec.history_stride + 1, max(lengths)
+    if spec.history > 1 and context > longest:
+        raise ConfigError(
+            "the context is longer than every episode",
+            where="history and history_stride",
+            expected=f"at most {longest} steps",
+            got=f"{context} steps, {spec.history} observations {spec.history_stride} apart",
         )
 
 

@@ -108,6 +108,7 @@ class BatchSource:
             history=spec.history,
             past=spec.past,
             horizon=spec.horizon,
+            stride=spec.history_stride,
             cameras=tuple(spec.cameras),
             use_environment_state=spec.environment_state is not None,
             episodes=episodes,

@@ -17,6 +17,7 @@ from robot_policy.nets.trainable import Batch, TrainableModule
 from robot_policy.policies.module import PolicyModule
 from robot_policy.training.config import TrainConfig, config_to_json
 from robot_policy.training.contradictions import (
+    check_context,
     check_division,
     check_evaluation,
     check_precision,
@@ -112,6 +113,7 @@ class Trainer:
         module = module_class.build(policy, source_spec(store, config)).to(self.device)
         self.module: TrainableModule[Any] = module
         check_evaluation(config, self.module.spec)
+        check_context(self.module.spec, [store.episodes[e].length for e in split.training])
         self.pipeline = make_pipeline(
             self.module.spec,
             self.statistics,

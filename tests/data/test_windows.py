@@ -23,6 +23,7 @@ type Build = Callable[[Sequence[int]], EpisodeStore]
     past=st.integers(0, 3),
     horizon=st.integers(1, 5),
     lookahead=st.integers(0, 3),
+    stride=st.integers(1, 3),
 )
 def test_windows_are_what_a_loop_gives(
     counting_store: Build,
@@ -31,6 +32,7 @@ def test_windows_are_what_a_loop_gives(
     past: int,
     horizon: int,
     lookahead: int,
+    stride: int,
 ) -> None:
     windows = WindowDataset(
         counting_store(lengths),
@@ -38,6 +40,7 @@ def test_windows_are_what_a_loop_gives(
         past=past,
         horizon=horizon,
         lookahead=lookahead,
+        stride=stride,
         cameras=("wrist",),
         use_environment_state=True,
     )
@@ -46,8 +49,8 @@ def test_windows_are_what_a_loop_gives(
     row = 0
     for episode, length in enumerate(lengths):
         for t in range(length):
-            observed = [t + lookahead + k for k in range(1 - history, 1)]
-            acted = [t + lookahead + k for k in range(-past, horizon)]
+            observed = [t + lookahead + k * stride for k in range(1 - history, 1)]
+            acted = [t + lookahead + k * (stride if k < 0 else 1) for k in range(-past, horizon)]
             clipped = np.clip(observed, 0, length - 1)
             expected = [[episode, k] for k in clipped]
             np.testing.assert_array_equal(batch["observation.state"][row], expected)
