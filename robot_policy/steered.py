@@ -10,6 +10,7 @@ from robot_policy.runtime.chunking import resolve_execute_steps
 from robot_policy.runtime.guidance.config import SteeringConfig
 from robot_policy.runtime.guidance.fit import check_fit, check_statistics
 from robot_policy.runtime.guidance.judges import CombinedScorer
+from robot_policy.runtime.guidance.past_verification import PastVerification
 from robot_policy.runtime.guidance.steered_policy import SteeredPolicy
 
 
@@ -64,9 +65,12 @@ def steer(
         raise ConfigError(
             "not a support critic", where=str(support), expected="kind support", got=usual.name
         )
+    judges: list[Scorer] = list(scorers)
+    if config.verify_past:
+        judges.append(PastVerification(policy.spec, policy_name=str(checkpoint or "of the server")))
     judge: Scorer | None = None
-    if scorers:
-        judge = scorers[0] if len(scorers) == 1 else CombinedScorer(scorers)
+    if judges:
+        judge = judges[0] if len(judges) == 1 else CombinedScorer(judges)
     base: Policy = policy
     if resample:
         if judge is None:

@@ -22,7 +22,7 @@ class SteeringOptions(SteeringConfig):
     @property
     def active(self) -> bool:
         """Whether the policy is steered at all."""
-        return bool(self.steer) or self.strategy in ("first", "random")
+        return bool(self.steer) or self.verify_past or self.strategy in ("first", "random")
 
     @property
     def config(self) -> SteeringConfig:

@@ -13,6 +13,7 @@ POLICIES = Registry(
         "flow": "robot_policy.policies.flow:Flow",
         "lerobot_act": "robot_policy.policies.peers.lerobot_act:LerobotAct",
         "lerobot_diffusion": "robot_policy.policies.peers.lerobot_diffusion:LerobotDiffusion",
+        "past_token": "robot_policy.policies.past_token:PastToken",
         "robomimic_bc_rnn": "robot_policy.policies.peers.robomimic_bc_rnn:RobomimicBcRnn",
     },
 )

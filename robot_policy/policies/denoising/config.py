@@ -15,6 +15,8 @@ class DenoisingConfig(VisionConfig):
     """Observations the policy looks at, T."""
     prediction_length: int = 16
     """Actions denoised together: T - 1 before now, the others (H) from now on."""
+    history_stride: int = 1
+    """Control periods between two observations, and between two of the past actions."""
     backbone: Literal["unet", "transformer", "mlp"] = "unet"
     """Network: 1-D U-Net or transformer decoder over the actions, or an MLP over the whole chunk,
     which is the cheapest by far."""
@@ -60,6 +62,7 @@ class DenoisingConfig(VisionConfig):
     def __post_init__(self) -> None:
         self.check_vision()
         _within("history", self.history, 1)
+        _within("history_stride", self.history_stride, 1)
         _within("prediction_length", self.prediction_length, 1)
         _within("density_samples", self.density_samples, 1)
         _within("shared_steps", self.shared_steps, 0)
@@ -98,6 +101,16 @@ class DenoisingConfig(VisionConfig):
     def horizon(self) -> int:
         """H, predicted actions from now on."""
         return self.prediction_length - self.history + 1
+
+    @property
+    def past(self) -> int:
+        """P, actions before now in the window that is denoised."""
+        return self.history - 1
+
+    @property
+    def window_length(self) -> int:
+        """P + H."""
+        return self.past + self.horizon
 
     def check_sample_steps(self, steps: int) -> None:
         """Checks what depends on the number of denoising steps.

@@ -51,7 +51,8 @@ class DenoisingPolicy[C: DenoisingConfig](PolicyModule[C]):
             source,
             history=config.history,
             horizon=config.horizon,
-            past=config.history - 1,
+            past=config.past,
+            history_stride=config.history_stride,
             joins_prefix=cls.joins_prefix(),
         )
 
@@ -87,7 +88,7 @@ class DenoisingPolicy[C: DenoisingConfig](PolicyModule[C]):
     def noise_shape(self) -> tuple[int, ...]:
         """(G * D, P + H, A): D noise chunks for each of the G chunks a candidate is chosen from."""
         draws = draws_needed(self.process, shared_steps=self.config.shared_steps)
-        length, size = self.config.prediction_length, self.spec.action.size
+        length, size = self.config.window_length, self.spec.action.size
         return self.config.density_samples * draws, length, size
 
     def decode(self, batch: Batch, noise: Tensor, *, resample: Resample | None = None) -> Tensor:
@@ -169,7 +170,7 @@ def _backbone(
         return ConditionalMlp(
             spec.action.size,
             step_features,
-            length=config.prediction_length,
+            length=config.window_length,
             history=config.history,
             hidden=config.hidden,
             blocks=config.blocks,
@@ -179,13 +180,14 @@ def _backbone(
         return ConditionalTransformer(
             spec.action.size,
             step_features,
-            length=config.prediction_length,
+            length=config.window_length,
             history=config.history,
             layers=config.layers,
             heads=config.heads,
             width=config.width,
             dropout=config.dropout,
-            causal=config.causal,
+            # Without the past every slot lies after every observation.
+            causal=config.causal and config.past > 0,
         )
     return ConditionalUnet1d(
         spec.action.size,

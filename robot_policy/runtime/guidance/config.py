@@ -33,6 +33,9 @@ class SteeringConfig:
     """Standard deviation of that noise relative to that of the samples."""
     primitives: bool = False
     """Add straight moves along every axis to the candidates."""
+    verify_past: bool = False
+    """Judge candidates by how well they retell the actions that were really executed, alone or
+    beside critics; for policies that predict their past."""
 
     def __post_init__(self) -> None:
         if self.candidates < 1:
@@ -40,6 +43,11 @@ class SteeringConfig:
         for name in ("temperature", "caution", "least_gain", "gaussian_scale"):
             if not getattr(self, name) >= 0:
                 raise ConfigError("must not be negative", where=name, got=getattr(self, name))
+        if self.verify_past and (self.gaussian or self.primitives):
+            raise ConfigError(
+                "only the policy's own samples tell of the past",
+                where="verify_past with gaussian or primitives",
+            )
         if not 0.0 <= self.gaussian < 1.0:
             raise ConfigError(
                 "out of range", where="gaussian", expected="[0, 1)", got=self.gaussian

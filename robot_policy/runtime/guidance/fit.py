@@ -85,6 +85,13 @@ def check_fit(
             expected=f"a critic with history at most {policy.history}",
             got=spec.history,
         )
+    if spec.history > 1 and spec.history_stride != policy.history_stride:
+        raise ConfigError(
+            "the critic looks back in other steps than the policy",
+            where=where,
+            expected=f"history_stride {policy.history_stride}",
+            got=spec.history_stride,
+        )
     fits = (
         execute_steps <= spec.horizon if critic.variable_length else execute_steps == spec.horizon
     )

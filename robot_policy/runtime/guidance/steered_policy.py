@@ -130,7 +130,7 @@ class SteeredPolicy:
         drawn = self.policy.sample(windows, num_samples=self._drawn, generator=rows)
         start_ns = time.monotonic_ns()
         chunks = self._candidates(drawn.actions, own)
-        heads, support = self._judged(windows, chunks)
+        heads, support = self._judged(windows, chunks, drawn.past)
         chosen: list[NDArray[np.float32]] = []
         records: list[SteeringRecord] = []
         for row, rng in enumerate(own):
@@ -169,9 +169,14 @@ class SteeredPolicy:
         return np.concatenate(parts, axis=1)
 
     def _judged(
-        self, windows: Windows, chunks: NDArray[np.float32]
+        self,
+        windows: Windows,
+        chunks: NDArray[np.float32],
+        past: NDArray[np.float32] | None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        executed = Candidates(chunks[:, :, : self._scored_steps])
+        # What was moved, or is a straight move, tells of no past.
+        own = past is not None and past.shape[1] == chunks.shape[1]
+        executed = Candidates(chunks[:, :, : self._scored_steps], past if own else None)
         if self._scorer is None:
             # Something to tell candidates apart by, for controls that do not look at it.
             heads = np.broadcast_to(np.arange(chunks.shape[1], dtype=np.float64), chunks.shape[:2])

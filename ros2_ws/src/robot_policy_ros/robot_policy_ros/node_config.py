@@ -112,6 +112,7 @@ class PolicyNodeConfig:
     strategy: str
     caution: float
     temperature: float
+    verify_past: bool
 
     SETTINGS = (
         Setting("checkpoint", "", "training run, checkpoint or policy folder"),
@@ -169,6 +170,7 @@ class PolicyNodeConfig:
             100.0,
         ),
         Setting("temperature", SteeringConfig.temperature, "of the soft strategies", 0.0, 1000.0),
+        Setting("verify_past", False, "judge candidates by what they say of the executed actions"),
     )
 
     @classmethod
@@ -212,6 +214,11 @@ class PolicyNodeConfig:
         return tuple(Path(name.strip()) for name in self.critic.split(",") if name.strip())
 
     @property
+    def steers(self) -> bool:
+        """Whether anything judges the candidates."""
+        return bool(self.critics) or self.verify_past
+
+    @property
     def steering(self) -> SteeringConfig:
         """How candidates are chosen.
 
@@ -223,6 +230,7 @@ class PolicyNodeConfig:
             strategy=self.strategy,
             caution=self.caution,
             temperature=self.temperature,
+            verify_past=self.verify_past,
         )
 
     @staticmethod
@@ -233,7 +241,8 @@ class PolicyNodeConfig:
             ConfigError: If a value is out of range.
             UnknownNameError: If there is no such strategy.
         """
-        values: dict[str, Any] = {name: node.get_parameter(name).value for name in STEERING}
+        kept = (*STEERING, "verify_past")
+        values: dict[str, Any] = {name: node.get_parameter(name).value for name in kept}
         values |= {name: value for name, value in changes.items() if name in STEERING}
         config = SteeringConfig(**values)
         if config.strategy not in STRATEGIES:

@@ -28,7 +28,7 @@ def start_worker(config: PolicyNodeConfig) -> tuple[Worker, int]:
         PolicyServerError: If the server cannot be reached or refuses.
         ConfigError: If there is no token for it.
     """
-    if config.server and not config.critics:
+    if config.server and not config.steers:
         planner = make_planner(config)
         try:
             plan_ns = warm_up(planner)
@@ -47,7 +47,7 @@ def make_planner(config: PolicyNodeConfig) -> Planner:
     """Opens the policy in this process, and steers it if there is a critic; errors as above."""
     opened = _open(config)
     policy: Policy = opened
-    if config.critics:
+    if config.steers:
         from robot_policy.steered import steer
 
         policy = steer(
