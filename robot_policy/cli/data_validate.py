@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tyro.conf import Positional
 
 from robot_policy.cli.progress import progress_bar
-from robot_policy.core.errors import ConfigError
+from robot_policy.core.errors import ConfigError, DataError
 from robot_policy.core.files import write_json
 from robot_policy.data.formats.source_options import SourceOptions
 from robot_policy.data.validation.finding import SEVERITIES, Fault, Severity
@@ -59,6 +59,15 @@ def run(config: ValidateConfig) -> int:
         0, or 1 if there are errors.
     """
     _check_options(config)
+    try:
+        return _run(config)
+    except BrokenPipeError:
+        raise  # whoever reads the output has seen enough
+    except OSError as error:  # a full disk, a folder that may not be read or written to
+        raise DataError("cannot be read or written", where=config.path, got=error) from error
+
+
+def _run(config: ValidateConfig) -> int:
     report = _validate(config, config.path)
     _show(report)
     result = report.to_json()

@@ -103,6 +103,24 @@ def test_a_damaged_description_is_a_finding(
     assert not (tmp_path / "x").exists()
 
 
+def test_a_full_disk_is_one_line(
+    faulty: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("robot_policy.data.formats.lerobot_writer.write_data_file", full)
+    output = tmp_path / "mended"
+    assert main(["data", "validate", str(faulty), "--fix", "--output", str(output)]) == 2
+    err = capsys.readouterr().err
+    assert "No space left" in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 WRONG = {
     "no dataset": (["{tmp}/nothing"], "no such dataset"),
     "no format": (["{tmp}"], "not a dataset of a known format"),

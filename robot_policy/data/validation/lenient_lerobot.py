@@ -4,9 +4,11 @@ The readers refuse an episode whose numbers disagree. Here the rows that are the
 the rest of such an episode can be checked, and carried into a mended copy.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,13 @@ from numpy.typing import NDArray
 
 from robot_policy.core.errors import DataError
 from robot_policy.data.formats import lerobot_v3_layout, lerobot_v21_layout
+from robot_policy.data.formats.lerobot_layout import BOOKKEEPING
 from robot_policy.data.formats.lerobot_reader import LeRobotReader, StoredEpisode
 from robot_policy.data.formats.lerobot_v3_reader import LeRobotV3Reader
 from robot_policy.data.formats.lerobot_v3_tables import row_statistics
 from robot_policy.data.formats.lerobot_v21_reader import LeRobotV21Reader
 from robot_policy.data.formats.parquet import naming
+from robot_policy.data.recording import Recording
 from robot_policy.data.statistics import FeatureStatistics
 
 LEROBOT = frozenset({"lerobot_v3", "lerobot_v21"})
@@ -39,6 +43,15 @@ class LenientLeRobotReader(LeRobotReader):
         if not len(table):
             raise DataError("no frame", where=f"{episode.data}, episode {episode.index}")
         return replace(episode, length=len(table))
+
+    def recording(self, position: int) -> Recording:
+        """See `DatasetReader.recording`; numbers may be wrong, but they are numbers."""
+        recording = super().recording(position)
+        for key in BOOKKEEPING:
+            if key in recording.columns and recording.columns[key].dtype.kind not in "iuf":
+                kind = recording.columns[key].dtype
+                raise DataError(f"{key} is not a number", where=recording.where, got=kind)
+        return recording
 
     def place(self, position: int) -> StoredEpisode:
         """Where an episode lies, as the metadata have it; the data are not looked at."""
@@ -87,22 +100,18 @@ class LenientV3Reader(LenientLeRobotReader, LeRobotV3Reader):
 
     def __init__(self, root: Path) -> None:
         self.told = lerobot_v3_layout.read_info(root)
-        self._tables = [
-            (path, _row_count(path))
-            for path in sorted((root / "meta" / "episodes").glob("chunk-*/file-*.parquet"))
-        ]
+        self._tables = sorted((root / "meta" / "episodes").glob("chunk-*/file-*.parquet"))
+        self._ends = list(accumulate(map(_row_count, self._tables)))
         self._with_statistics: tuple[Path, pa.Table] | None = None
-        rows = sum(count for _, count in self._tables)
+        rows = self._ends[-1] if self._ends else 0
         LeRobotV3Reader.__init__(self, root, info=_recounted(self.told, total_episodes=rows))
 
     def statistics(self, position: int) -> Mapping[str, FeatureStatistics]:
         """See `DatasetReader.statistics`; only one file of them is held at a time."""
-        for path, count in self._tables:
-            if position < count:
-                table = self._statistics_in(path)
-                return row_statistics(table.slice(position, 1).to_pylist()[0])
-            position -= count
-        return {}
+        number = bisect_right(self._ends, position)
+        table = self._statistics_in(self._tables[number])
+        first = self._ends[number] - len(table)
+        return row_statistics(table.slice(position - first, 1).to_pylist()[0])
 
     def _statistics_in(self, path: Path) -> pa.Table:
         if self._with_statistics is None or self._with_statistics[0] != path:
@@ -148,8 +157,10 @@ def _row_count(path: Path) -> int:
 
 
 def _line_count(path: Path) -> int:
+    if not path.exists():
+        return 0  # is told where it is read
     try:
         with path.open("rb") as stream:
             return sum(1 for line in stream if line.strip())
-    except FileNotFoundError:
-        return 0
+    except OSError as error:
+        raise DataError("not readable", where=path, got=error) from error

@@ -261,3 +261,17 @@ def test_a_shared_file_that_was_cut_off(joined: Files) -> None:
     # The statistics of all count the frames that are gone, too.
     assert {f.place.episode for f in report.findings} == {2, None}
     assert report.frames == 60
+
+
+def test_what_is_no_number(files: Files) -> None:
+    """Somebody may write anything anywhere."""
+    table = pq.read_table(files.data(1))
+    at = table.column_names.index("timestamp")
+    texts = pa.array([str(t) for t in range(len(table))])
+    pq.write_table(table.set_column(at, "timestamp", texts), files.data(1))
+    (files.root / "meta/stats.json").write_text(json.dumps({"action": {"mean": "x", "std": {}}}))
+    report = validate(files.root, images=False)
+    assert ("episode-unreadable", 1, None, None) in found(report)
+    assert "timestamp is not a number" in report.of("episode-unreadable")[0].found
+    files.data(1).write_bytes(files.data(0).read_bytes())
+    assert ("statistics-mismatch", None, None, "action") in found(validate(files.root))

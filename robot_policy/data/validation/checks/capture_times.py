@@ -47,9 +47,10 @@ class CaptureTimes(Check):
 
     def episode(self, position: int, recording: Recording) -> Iterator[Finding]:
         """Looks at the intervals between frames."""
-        if STAMP not in recording.columns or len(recording) < 2:
+        column = recording.columns.get(STAMP)
+        if column is None or column.dtype.kind not in "iu" or len(column) < 2:
             return
-        stamps = recording.columns[STAMP][:, 0].astype(np.int64)
+        stamps = column.reshape(len(column), -1)[:, 0].astype(np.int64)
         steps_ns = np.diff(stamps)
         back = np.append(False, steps_ns <= 0)
         for run in runs(back):

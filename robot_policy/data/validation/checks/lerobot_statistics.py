@@ -137,7 +137,7 @@ def _wrong_of_column(
     wrong = _differing(told, of, _OF_COLUMNS)
     rows = np.sort(finite_rows(values).astype(np.float64), axis=0)
     for name, q in QUANTILES.items():
-        if name in told and not _has_rank(told[name].reshape(-1), rows, q):
+        if name in told and not _has_rank(_numbers(told[name]), rows, q):
             expected = of[name].reshape(-1)
             wrong[name] = f"{_short(told[name])}, expected {_short(expected)}"
     return wrong
@@ -157,11 +157,19 @@ def _differing(
     for name in names:
         if name not in told:
             continue
-        here, there = (np.asarray(x[name], dtype=np.float64).reshape(-1) for x in (told, of))
+        here, there = _numbers(told[name]), _numbers(of[name])
         allowed = 0.0 if name == "count" else tolerance
         if here.shape != there.shape or not (np.abs(here - there) <= allowed).all():
             wrong[name] = f"{_short(here)}, expected {_short(there)}"
     return wrong
+
+
+def _numbers(values: Any) -> NDArray[np.float64]:
+    """A statistic as (D,); empty where it is anything but numbers."""
+    try:
+        return np.asarray(values, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        return np.empty(0)
 
 
 def _has_rank(quantile: NDArray[Any], rows: NDArray[np.float64], q: float) -> bool:
@@ -182,5 +190,5 @@ def _has_rank(quantile: NDArray[Any], rows: NDArray[np.float64], q: float) -> bo
 
 
 def _short(values: NDArray[Any]) -> str:
-    shown = [f"{value:.4g}" for value in np.asarray(values).reshape(-1)[:4].tolist()]
+    shown = [f"{value:.4g}" for value in _numbers(values)[:4].tolist()]
     return f"[{', '.join(shown)}{', …' if np.size(values) > len(shown) else ''}]"

@@ -41,7 +41,8 @@ class LeRobotTasks(Check):
         told = reader.row(position).get("tasks")
         if unknown.any() or told is None:
             return
-        there = {reader.tasks[index] for index in set(indices.tolist())}
-        if set(told) != there:
-            found = f"{sorted(map(str, told))}, expected {sorted(there)}"
+        there = {reader.tasks[int(index)] for index in set(indices.tolist())}
+        texts = sorted(map(str, told)) if isinstance(told, list) else [str(told)]
+        if set(texts) != there:
+            found = f"{texts}, expected {sorted(there)}"
             yield Finding(ANOTHER, Place(episode=position, feature="tasks"), found)
