@@ -14,6 +14,7 @@ from robot_policy.core.specs import ActionSpace, ArraySpec, PolicySpec, image_sp
 from robot_policy.data.formats.registry import FORMATS
 from robot_policy.data.statistics import merge_statistics, vector_statistics
 from robot_policy.data.store import EpisodeStore
+from robot_policy.data.validation.validator import validate
 from robot_policy.data.windows import WindowDataset
 
 pytestmark = [
@@ -195,6 +196,18 @@ def test_we_read_what_lerobot_writes(
     for number, ours in enumerate(episodes if kind else []):
         difference = np.abs(store.images["wrist"][number].astype(int) - ours.images["wrist"])
         assert difference.max() == 0 if kind == "image" else difference.mean() < 4
+
+
+@pytest.mark.parametrize("kind", ["video", "image"])
+def test_nothing_is_wrong_with_what_lerobot_writes(
+    lerobot_dataset: Any, kind: str, tmp_path: Path
+) -> None:
+    """Its statistics, indices, row ranges and video times are what the checks expect."""
+    recorded_by_lerobot(lerobot_dataset, tmp_path / "set", kind)
+    report = validate(tmp_path / "set")
+    assert not report.has_errors, report.findings
+    assert "video-off-grid" not in report.counts
+    assert (report.episodes, report.frames) == (3, 19)
 
 
 def test_statistics_are_lerobots(lerobot_dataset: Any, tmp_path: Path) -> None:
