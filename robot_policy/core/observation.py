@@ -18,6 +18,8 @@ ACTION_PREFIX = "action_prefix"
 ACTION_PREFIX_WEIGHTS = "action_prefix_weights"
 OBSERVATION_IS_PAD = "observation_is_pad"
 TASK = "task"
+EPISODE = "episode"
+"""In training batches, the number of the episode that a window is from."""
 GOAL_CAMERA = "goal"
 """Name under which a policy's spec has the picture of what is wanted. It comes with the task, like
 the instruction, and not from a camera of the robot."""

@@ -10,6 +10,7 @@ from robot_policy.core.errors import ConfigError, UnknownNameError
 from robot_policy.core.observation import (
     ACTION,
     ENVIRONMENT_STATE,
+    EPISODE,
     OBSERVATION_IS_PAD,
     STATE,
     TASK,
@@ -107,8 +108,8 @@ class WindowDataset:
         Returns:
             ``observation.state`` (B, T, S), ``observation.environment_state`` (B, T, E),
             ``observation.images.<camera>`` (B, T, h, w, 3) uint8, ``action`` (B, P + H, A),
-            ``action_is_pad`` (B, P + H) bool, ``observation_is_pad`` (B, T) bool and ``task``, a
-            tuple of B texts.
+            ``action_is_pad`` (B, P + H) bool, ``observation_is_pad`` (B, T) bool, ``episode``
+            (B,) numbers and ``task``, a tuple of B texts.
         """
         store, steps = self._store, self._steps[indices]
         observed, observation_is_pad = self._window(steps, self._observed)
@@ -118,6 +119,7 @@ class WindowDataset:
             ACTION: store.actions[acted],
             "action_is_pad": action_is_pad,
             OBSERVATION_IS_PAD: observation_is_pad,
+            EPISODE: store.episode_of[steps],
             TASK: tuple(store.episodes[owner].task for owner in store.episode_of[steps]),
         }
         if self._use_environment_state and store.environment_state is not None:

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from robot_policy.core.errors import ConfigError
 from robot_policy.core.policy import standard_normal
 from robot_policy.nets.trainable import Batch, TrainableModule
 
-__all__ = ["Batch", "PolicyModule", "masked_mean"]
+__all__ = ["Batch", "PolicyModule", "Remembers", "masked_mean"]
 
 
 class PolicyModule[C](TrainableModule[C]):
@@ -63,6 +63,19 @@ class PolicyModule[C](TrainableModule[C]):
         device = next(self.parameters()).device
         noise = standard_normal((num_samples, *self.noise_shape), generators)
         return self.decode(batch, torch.from_numpy(noise).to(device))
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A policy that keeps some of what it was trained on."""
+
+    def memorise(self, windows: Batch, *, seed: int) -> None:
+        """Chooses from all training windows, with the key ``episode``; before the first step.
+
+        Raises:
+            ConfigError: If what it would keep is too large.
+        """
+        ...
 
 
 def masked_mean(error: Tensor, is_pad: Tensor | None) -> Tensor:

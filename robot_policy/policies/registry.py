@@ -13,7 +13,9 @@ POLICIES = Registry(
         "flow": "robot_policy.policies.flow:Flow",
         "lerobot_act": "robot_policy.policies.peers.lerobot_act:LerobotAct",
         "lerobot_diffusion": "robot_policy.policies.peers.lerobot_diffusion:LerobotDiffusion",
+        "mcnn": "robot_policy.policies.mcnn:Mcnn",
         "past_token": "robot_policy.policies.past_token:PastToken",
+        "retrieval": "robot_policy.policies.retrieval:Retrieval",
         "robomimic_bc_rnn": "robot_policy.policies.peers.robomimic_bc_rnn:RobomimicBcRnn",
     },
 )

@@ -152,5 +152,9 @@ class BatchSource:
         count = min(size, len(self._windows))
         return self._normalized(np.linspace(0, len(self._windows) - 1, count).astype(np.int64))
 
+    def everything(self) -> Sample:
+        """All windows, in their order."""
+        return self._normalized(np.arange(len(self._windows)))
+
     def _normalized(self, indices: np.ndarray) -> Sample:
         return self._pipeline.apply(self._windows.batch(indices))

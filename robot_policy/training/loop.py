@@ -14,7 +14,7 @@ from robot_policy.core.transforms import Sample
 from robot_policy.data.store import EpisodeStore
 from robot_policy.nets.tensors import to_tensors
 from robot_policy.nets.trainable import Batch, TrainableModule
-from robot_policy.policies.module import PolicyModule
+from robot_policy.policies.module import PolicyModule, Remembers
 from robot_policy.training.config import TrainConfig, config_to_json
 from robot_policy.training.contradictions import (
     check_context,
@@ -127,6 +127,9 @@ class Trainer:
             assert isinstance(module, PolicyModule)
             module.learn_from(teacher.module)
         self._load_data(store, split)
+        if isinstance(module, Remembers):
+            everything = to_tensors(self.batches.everything(), self.device)
+            module.memorise(everything, seed=config.seed)
         self.steps = config.steps
         if config.epochs is not None:
             self.steps = math.ceil(config.epochs * self.batches.batches_per_epoch)

@@ -12,12 +12,12 @@ import torch
 
 from robot_policy.checkpoint import load_policy, save_policy
 from robot_policy.core.errors import ConfigError
-from robot_policy.core.observation import ACTION, ENVIRONMENT_STATE, STATE, Windows
+from robot_policy.core.observation import ACTION, ENVIRONMENT_STATE, EPISODE, STATE, Windows
 from robot_policy.core.policy import Policy
 from robot_policy.core.robot import load_robot
 from robot_policy.core.specs import ArraySpec, PolicySpec, image_spec
 from robot_policy.nets.draws import Draws
-from robot_policy.policies.module import PolicyModule
+from robot_policy.policies.module import PolicyModule, Remembers
 from robot_policy.policies.registry import POLICIES
 from robot_policy.policies.torch_policy import TorchPolicy, to_tensors
 from robot_policy.training.config import PRESETS
@@ -195,6 +195,9 @@ def test_training_lowers_the_loss(name: str) -> None:
     module = build(name).module.train()
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3)
     batch = training_batch(module.spec, batch=16)
+    if isinstance(module, Remembers):
+        batch[EPISODE] = torch.arange(16) % 4
+        module.memorise(batch, seed=0)
     draws = Draws(torch.Generator().manual_seed(0))
     losses = []
     for _ in range(100):
@@ -204,7 +207,9 @@ def test_training_lowers_the_loss(name: str) -> None:
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:5])
+    # A policy that looks demonstrations up has one parameter, which cannot make up for much.
+    least = 0.8 if sum(p.numel() for p in module.parameters()) > 1 else 1.0
+    assert np.mean(losses[-10:]) < least * np.mean(losses[:5])
 
 
 @pytest.mark.parametrize("name", NAMES)

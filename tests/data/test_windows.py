@@ -86,6 +86,7 @@ def test_only_the_chosen_episodes_and_features(counting_store: Build) -> None:
         "action",
         "action_is_pad",
         "observation_is_pad",
+        "episode",
         "task",
     }
 
