@@ -7,19 +7,16 @@ training that was stopped goes on, so the script can be ended and started at any
 
 import argparse
 import sys
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
+from cells import EPISODES, Evaluation, Training, data_job, evaluation_job, relative, training_job
 from jobs import Job, run_jobs, with_needs
 from measure import ROOT
-from policy_report import SAMPLER_TASK, Row, outcomes, write_report
+from policy_report import SAMPLER_TASK, outcomes, write_report
 
-from robot_policy.core.files import read_json
 from sim.result import EvaluationResult
 
 FOLDER = ROOT / "runs" / "policies"
-EPISODES = 100
-BATCH = 64
 STEPS = {"lift": 6000, "can": 12_000, "square": 18_000}
 """Gradient steps, the same for every policy of a task."""
 IMAGE_STEPS = 3000
@@ -41,79 +38,6 @@ EPSILON = ("--policy.prediction", "epsilon")
 AGAIN = "python benchmarks/policies.py"
 
 
-@dataclass(frozen=True)
-class Training:
-    """One policy trained on one data set.
-
-    Attributes:
-        name: Of the cell.
-        policy: Of the registry.
-        task: What it learns.
-        data: Name of the data set.
-        steps: Gradient steps.
-        options: Of `robot-policy train`.
-        needs: Trainings that come before.
-        batch_size: Windows per gradient step.
-    """
-
-    name: str
-    policy: str
-    task: str
-    data: str
-    steps: int
-    options: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
-    batch_size: int = BATCH
-
-    @property
-    def run(self) -> Path:
-        """Folder of the run."""
-        return FOLDER / "train" / self.name
-
-    @property
-    def summary(self) -> Path:
-        """What `train --json` writes."""
-        return self.run.with_suffix(".json")
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One way of drawing from one trained policy.
-
-    Attributes:
-        name: Of the cell.
-        training: What is evaluated.
-        options: Of drawing, ``key=value``.
-        arguments: More options of `robot-policy eval`.
-    """
-
-    name: str
-    training: Training
-    options: tuple[str, ...] = ()
-    arguments: tuple[str, ...] = ()
-
-    @property
-    def result(self) -> Path:
-        """What `eval --json` writes."""
-        return FOLDER / "eval" / f"{self.name}.json"
-
-    def row(self) -> Row | None:
-        """Returns what was measured, None if nothing was."""
-        if not self.result.exists():
-            return None
-        trained = read_json(self.training.summary)
-        return outcomes(self.name, EvaluationResult.load(self.result)) | {
-            "task": self.training.task,
-            "policy": self.training.policy,
-            "trained_with": " ".join(self.training.options),
-            "drawing": " ".join(self.options) or "as trained",
-            "gradient_steps": trained["steps"],
-            "batch_size": self.training.batch_size,
-            "steps_per_s": round(trained["steps_per_s"], 2),
-            "parameters": trained["parameters"],
-        }
-
-
 def trainings() -> list[Training]:
     """All of them, those that the targets hang on first."""
     hardest_first = ("square", "can", "lift")
@@ -121,7 +45,7 @@ def trainings() -> list[Training]:
     cells = [_states("diffusion", task, TEMPERATURE) for task in hardest_first]
     cells += [_states("robomimic_bc_rnn", task) for task in hardest_first]
     cells.append(_states("flow", SAMPLER_TASK, TEMPERATURE))
-    distil = ("--policy.teacher", _relative(FOLDER / "train" / teacher), *TEMPERATURE)
+    distil = ("--policy.teacher", relative(FOLDER / "train" / teacher), *TEMPERATURE)
     student = _states("consistency", SAMPLER_TASK, distil)
     cells.append(replace(student, steps=student.steps // 3, needs=(teacher,)))
     cells.append(
@@ -175,28 +99,30 @@ def evaluations() -> list[Evaluation]:
 
 def jobs(device: str) -> list[Job]:
     """Data, trainings and evaluations as commands."""
-    listed = [_data(name) for name in ("lift", "can", "square", "lift_images")]
+    listed = [data_job(FOLDER, name) for name in ("lift", "can", "square", "lift_images")]
     for training in trainings():
-        listed.append(_training(training, device))
-        listed += [_evaluation(cell, device) for cell in evaluations() if cell.training == training]
+        listed.append(training_job(training, device))
+        listed += [
+            evaluation_job(cell, device) for cell in evaluations() if cell.training == training
+        ]
     listed += [_candidates(shared) for shared in ("0", "8")]
     return listed + _speed_jobs(device)
 
 
 def _speed_jobs(device: str) -> list[Job]:
     """Networks of one gradient step, which think as long as trained ones, then both benches."""
-    folder, data = FOLDER / "bench", _relative(FOLDER / "data" / "lift")
+    folder, data = FOLDER / "bench", relative(FOLDER / "data" / "lift")
     listed: list[Job] = []
     for name, (policy, options) in UNTRAINED.items():
         output, summary = folder / name, folder / f"{name}-train.json"
-        arguments = ("train", policy, "--dataset", data, "--output", _relative(output), *options)
-        ends = ("--steps", "1", "--device", device, "--json", _relative(summary))
+        arguments = ("train", policy, "--dataset", data, "--output", relative(output), *options)
+        ends = ("--steps", "1", "--device", device, "--json", relative(summary))
         listed.append(Job(f"bench-{name}", (*arguments, *ends), summary, ("data-lift",)))
     exported = folder / "exported"
     listed.append(
         Job(
             "bench-exported",
-            ("export", _relative(folder / "unet"), "--output", _relative(exported)),
+            ("export", relative(folder / "unet"), "--output", relative(exported)),
             exported / "config.json",
             ("bench-unet",),
         )
@@ -207,8 +133,8 @@ def _speed_jobs(device: str) -> list[Job]:
         Job(
             "bench-latency",
             (
-                *("bench", "latency", *(_relative(folder / name) for name in policies)),
-                *("--threads", "1", "--device", device, "--json", _relative(latency)),
+                *("bench", "latency", *(relative(folder / name) for name in policies)),
+                *("--threads", "1", "--device", device, "--json", relative(latency)),
             ),
             latency,
             tuple(f"bench-{name}" for name in policies),
@@ -220,7 +146,7 @@ def _speed_jobs(device: str) -> list[Job]:
             "bench-train",
             (
                 *("bench", "train", "diffusion", "lerobot_diffusion", "--dataset", data),
-                *("--batch-size", "64", "--device", device, "--json", _relative(train)),
+                *("--batch-size", "64", "--device", device, "--json", relative(train)),
             ),
             train,
             ("data-lift",),
@@ -230,54 +156,6 @@ def _speed_jobs(device: str) -> list[Job]:
     return listed
 
 
-def _data(name: str) -> Job:
-    folder = FOLDER / "data" / name
-    task = name.removesuffix("_images")
-    images = ("--cameras", "agentview", "wrist", "--image-size", "84", "84")
-    return Job(
-        f"data-{name}",
-        (
-            *("collect", task, "--output", _relative(folder), "--episodes", "200"),
-            *(images if name != task else ()),
-            *("--json", _relative(folder.with_suffix(".json"))),
-        ),
-        folder.with_suffix(".json"),
-        resume=("--resume",),
-        started=folder / "meta" / "info.json",
-    )
-
-
-def _training(cell: Training, device: str) -> Job:
-    return Job(
-        f"train-{cell.name}",
-        (
-            *("train", cell.policy, "--dataset", _relative(FOLDER / "data" / cell.data)),
-            *("--output", _relative(cell.run), "--steps", str(cell.steps)),
-            *("--batch-size", str(cell.batch_size), "--device", device),
-            *("--checkpoint-every", "1000", "--json", _relative(cell.summary), *cell.options),
-        ),
-        cell.summary,
-        needs=(f"data-{cell.data}", *(f"train-{name}" for name in cell.needs)),
-        resume=("--resume",),
-        started=cell.run / "checkpoints" / "last",
-        threads_option="--threads",
-    )
-
-
-def _evaluation(cell: Evaluation, device: str) -> Job:
-    return Job(
-        f"eval-{cell.name}",
-        (
-            *("eval", _relative(cell.training.run), "--task", cell.training.task),
-            *("--episodes", str(EPISODES), "--workers", "1", "--videos", "0"),
-            *("--device", device, "--json", _relative(cell.result), *cell.arguments),
-            *(("--options", *cell.options) if cell.options else ()),
-        ),
-        cell.result,
-        needs=(f"train-{cell.training.name}",),
-    )
-
-
 def _candidates(shared: str) -> Job:
     """Success when a random one of the candidates is executed, early steps shared or not."""
     path = FOLDER / "eval" / f"random_of_16_shared_{shared}.json"
@@ -285,8 +163,8 @@ def _candidates(shared: str) -> Job:
     return Job(
         f"eval-random_of_16_shared_{shared}",
         (
-            *("benchmarks/random_candidate.py", _relative(run), "--task", SAMPLER_TASK),
-            *("--episodes", str(EPISODES), "--shared-steps", shared, "--json", _relative(path)),
+            *("benchmarks/random_candidate.py", relative(run), "--task", SAMPLER_TASK),
+            *("--episodes", str(EPISODES), "--shared-steps", shared, "--json", relative(path)),
         ),
         path,
         needs=(f"train-diffusion-{SAMPLER_TASK}",),
@@ -311,10 +189,6 @@ def main() -> int:
             )
     _report()
     return int(bool(failed))
-
-
-def _relative(path: Path) -> str:
-    return str(path.relative_to(ROOT))
 
 
 def _report() -> None:

@@ -72,7 +72,8 @@ def _label(row: Row) -> str:
     )
 
 
-def _percent(rows: Rows, cell: str) -> float | None:
+def percent(rows: Rows, cell: str) -> float | None:
+    """Returns the share of solved starts of a cell [%], None where it was not measured."""
     row = rows.get(cell)
     return None if row is None else 100 * row["successes"] / row["episodes"]
 
@@ -81,12 +82,13 @@ def _difference(rows: Rows, first: str, second: str) -> tuple[float | None, floa
     """Second minus first on the same seeds, and the upper end of its interval [points]."""
     if first not in rows or second not in rows:
         return None, None
-    outcomes = PairedOutcomes.count(_solved(rows[first]), _solved(rows[second]))
+    outcomes = PairedOutcomes.count(solved(rows[first]), solved(rows[second]))
     a, b = outcomes.successes
     return 100 * (b - a) / outcomes.total, 100 * paired_difference_interval(outcomes)[1]
 
 
-def _solved(row: Row) -> list[bool]:
+def solved(row: Row) -> list[bool]:
+    """Returns of every start whether it was solved."""
     seeds = range(row["first_seed"], row["first_seed"] + row["episodes"])
     return [seed not in row["failed_seeds"] for seed in seeds]
 
@@ -96,7 +98,7 @@ def _success(rows: Rows) -> list[Target]:
     targets = []
     for data, least in wanted.items():
         cell = f"diffusion-{data}"
-        rate = _percent(rows, cell)
+        rate = percent(rows, cell)
         holds = rate is not None and rate >= least
         targets.append(_target(f"success_{data}", f"at least {least}", rate, "%", cell, holds))
     return targets

@@ -21,6 +21,8 @@ CONTROL_S = 600
 CAMERA_S = 120
 TRAINING = f"diffusion-{TASK}"
 AGAIN = "python benchmarks/ros2.py"
+_MAKES_IT = ("data-", "train-")
+"""What the policy takes of benchmarks/policies.py."""
 
 
 def cells(checkpoint: Path, *, episodes: int) -> list[Cell]:
@@ -36,7 +38,8 @@ def cells(checkpoint: Path, *, episodes: int) -> list[Cell]:
 def jobs(arguments: argparse.Namespace, checkpoint: Path) -> list[Job]:
     """The measurements that want the machine to themselves last."""
     trained = arguments.checkpoint is None
-    listed = policies.jobs(arguments.device) if trained else []
+    others = policies.jobs(arguments.device) if trained else []
+    listed = [job for job in others if job.name.startswith(_MAKES_IT)]
     needs = (f"train-{TRAINING}",) if trained else ()
     for cell in cells(checkpoint, episodes=arguments.episodes):
         words = (
