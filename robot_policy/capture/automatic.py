@@ -1,7 +1,8 @@
 """A capture that moves the arm by itself."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,11 @@ from calibration.hand_eye.diversity import MINIMUM_POSES, diversity
 from robot_policy.capture.approach import Approach
 from robot_policy.capture.arm import CaptureArm, Picture, Reading
 from robot_policy.capture.folder import CaptureFolder
-from robot_policy.capture.plan import Planner, exploring, nearest_first
+from robot_policy.capture.plan import Planner, apart, exploring, nearest_first
 from robot_policy.capture.reach import Reach, Target
 from robot_policy.capture.sighting import ENOUGH_FOR_A_GUESS, Guess, Sighting, Viewer
 from robot_policy.capture.stillness import Stillness
-from robot_policy.core.errors import ConfigError, DataError, SafetyError
+from robot_policy.core.errors import ConfigError, DataError, RobotPolicyError, SafetyError
 from robot_policy.core.robot import RobotDescription
 
 type Array = NDArray[np.floating]
@@ -24,6 +25,10 @@ _GUARD, _WORSE = 0.4, 0.1
 nearer than that, how much nearer it may come."""
 _SETTLE_S = 4.0
 _TRIES_PER_SAMPLE = 3
+_SAME_RAD = 0.05
+"""Poses that near to each other count as the same; see `apart`."""
+_HARDLY = 0.7
+"""Part of the way that is left where an arm has hardly followed."""
 _STOPS = 3
 _GUESS_AGAIN = 4
 """Samples after which camera and board are located anew."""
@@ -104,6 +109,7 @@ class AutomaticCapture:
         self._still = Stillness()
         self._sightings: list[Sighting] = []
         self._stops = 0
+        self._stuck = 0
         self.tally = Tally()
 
     def run(self, wanted: int) -> Tally:
@@ -125,9 +131,16 @@ class AutomaticCapture:
                 self._look_here()
                 self._explore(wanted)
                 self._look_around(wanted)
+            if self._viewer.known is not None and self.tally.taken < min(wanted, MINIMUM_POSES):
+                self._look_for_camera(wanted)
             self._go_home()
-        finally:
-            self.hold()
+        except BaseException:  # Ctrl-C too
+            with suppress(RobotPolicyError):  # what went wrong first is what is to be said
+                self.hold()
+            raise
+        self.hold()
+        if self.tally.taken < wanted:
+            self._say(f"{wanted - self.tally.taken} poses less than wanted: no others were found")
         self._judge()
         return self.tally
 
@@ -146,8 +159,19 @@ class AutomaticCapture:
                 hint="move it inside by hand",
             )
 
+    def _look_for_camera(self, wanted: int) -> None:
+        """Begins anew without the calibration, which led nowhere."""
+        self._say("the camera is not where its calibration says: looking for it")
+        self._viewer = replace(self._viewer, known=None)
+        self._go_home()
+        self._explore(wanted)
+        self._look_around(wanted)
+
     def _look_here(self) -> None:
         """Takes the sample where the arm stands, which shows that it sees the board at all."""
+        here = self._reading.base_T_ee
+        if any(apart(here, sighting.base_T_gripper) < _SAME_RAD for sighting in self._sightings):
+            return  # gone on with where the capture before began
         if self._take() or self._sightings:
             return
         raise DataError(
@@ -195,8 +219,6 @@ class AutomaticCapture:
                 continue
             targets.remove(target)
             self._visit(target)
-        if self.tally.taken < wanted:
-            self._say(f"{wanted - self.tally.taken} poses less than wanted: no others were found")
 
     def _locate(self) -> Guess:
         guess = self._viewer.guess(self._sightings, self._rng)
@@ -215,7 +237,7 @@ class AutomaticCapture:
         poses = [sighting.base_T_gripper for sighting in self._sightings]
         # From the first joints rather than the last ones, which may have wandered.
         targets = planner.targets(guess, poses, self._home.joints, count, self._rng)
-        if not targets and len(poses) < MINIMUM_POSES:
+        if not targets and len(poses) < MINIMUM_POSES and self._viewer.known is None:
             raise DataError(
                 "the arm reaches no other pose from which the board is in sight",
                 where=f"robot {self._robot.name}",
@@ -245,13 +267,25 @@ class AutomaticCapture:
     def _go(self, target: Target) -> bool:
         """Moves there; False if the limits stopped it, or it came near to one and went back."""
         begun = Target(self._reading.joints, self._reading.base_T_ee)
+        before = apart(begun.base_T_ee, target.base_T_ee)
         least = min(_GUARD, self._reach.spared(self._reading) - _WORSE)
         if self._follow(target, least):
+            left = apart(self._reading.base_T_ee, target.base_T_ee)
+            self._check_it_follows(left > _HARDLY * before and before > _SAME_RAD)
             return True
         self.tally.given_up += 1
         # Where it set out it was further away; on the spot, a joint to spare might wander on.
         self._follow(begun, -np.inf)
         return False
+
+    def _check_it_follows(self, stuck: bool) -> None:
+        self._stuck = self._stuck + 1 if stuck else 0
+        if self._stuck >= _STOPS:
+            raise SafetyError(
+                "the arm does not follow its commands",
+                where=f"robot {self._robot.name}",
+                hint=f"does its controller run, and listen on {self._robot.command.topic}?",
+            )
 
     def _follow(self, target: Target, least: float) -> bool:
         """Moves there until less than `least` of the planned distance from the limits is left."""

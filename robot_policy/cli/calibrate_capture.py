@@ -18,7 +18,13 @@ from robot_policy.capture.automatic import AutomaticCapture, Tally
 from robot_policy.capture.folder import CaptureFolder, CaptureSettings
 from robot_policy.capture.sighting import Viewer
 from robot_policy.cli.calibration_inputs import read_lens
-from robot_policy.cli.capture_arms import ArmChoice, choose_cameras, choose_via, opened
+from robot_policy.cli.capture_arms import (
+    ArmChoice,
+    choose_cameras,
+    choose_via,
+    opened,
+    silence,
+)
 from robot_policy.core.errors import ConfigError, UnknownNameError
 from robot_policy.core.files import write_json
 from robot_policy.core.robot import load_robot
@@ -83,6 +89,9 @@ def run(config: CaptureConfig) -> int:
     start_s = time.perf_counter()
     try:
         tally = _capture(config, choice, folder)
+    except silence(choice.via) as error:
+        print(f"robot-policy: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         _say(f"{len(folder.taken.samples)} samples are in {config.output}; run it again to go on")
         raise

@@ -33,12 +33,20 @@ from robot_policy.cli.calibration_inputs import (
     require_lens_fits,
     with_poses,
 )
-from robot_policy.cli.capture_arms import ArmChoice, choose_cameras, choose_via, opened
+from robot_policy.cli.capture_arms import (
+    ArmChoice,
+    Via,
+    choose_cameras,
+    choose_via,
+    opened,
+    silence,
+)
 from robot_policy.core.errors import ConfigError
 from robot_policy.core.files import write_json
 from robot_policy.core.robot import load_robot
 
 _STATUS = {Verdict.HOLDS: 0, Verdict.DRIFTED: 1, Verdict.UNDECIDED: 3}
+_SILENT = 4
 _FEWEST = 5
 
 
@@ -47,7 +55,7 @@ class CheckConfig:
     """Measure how far a stored hand-eye calibration is off by now, from a few poses.
 
     Exit status: 0 if it holds, 1 if the camera has moved by more than the tolerance, 3 if the poses
-    do not tell it well enough, 2 on bad input.
+    do not tell it well enough, 2 on bad input, 4 if the arm falls silent.
     """
 
     calibration: Positional[Path]
@@ -94,8 +102,13 @@ def run(config: CheckConfig) -> int:
     start_s = time.perf_counter()
     stored = CalibrationResult.load(config.calibration)
     board = Board.load(config.board)
-    with _samples(config, stored, board) as (folder, lens):
-        data = _data(config, stored, board, folder, lens)
+    via = choose_via(load_robot(config.robot), config.via)
+    try:
+        with _samples(config, stored, board) as (folder, lens):
+            data = _data(config, stored, board, folder, lens)
+    except silence(Via.TWIN if config.folder is not None else via) as error:
+        print(f"robot-policy: {error}", file=sys.stderr)
+        return _SILENT
     drift = measure_drift(
         stored,
         data,

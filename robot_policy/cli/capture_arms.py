@@ -109,6 +109,16 @@ def choose_cameras(
     raise ConfigError(what, where=f"--cameras, robot {robot.name}", valid=robot.cameras)
 
 
+def silence(via: Via) -> tuple[type[Exception], ...]:
+    """Returns the errors of nodes that died or fell silent; none where there are no nodes."""
+    if via is Via.TWIN:
+        return ()
+    from robot_policy_ros.child_processes import ChildDiedError
+    from robot_policy_ros.lifecycle_client import NodeCallError
+
+    return ChildDiedError, NodeCallError
+
+
 @contextmanager
 def opened(choice: ArmChoice) -> Iterator[CaptureArm]:
     """Yields the arm; whatever was started for it ends with the block.

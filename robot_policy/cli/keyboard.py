@@ -13,6 +13,9 @@ def pressed_keys() -> Iterator[Callable[[], str]]:
 
     On a terminal every key counts at once. Otherwise it is what is written to the standard input.
     """
+    if sys.stdin is None:
+        yield lambda: ""
+        return
     if not sys.stdin.isatty():
         yield lambda: _available(sys.stdin.fileno())
         return

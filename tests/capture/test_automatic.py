@@ -17,7 +17,7 @@ from robot_policy.capture.approach import Approach
 from robot_policy.capture.automatic import AutomaticCapture, Tally
 from robot_policy.capture.folder import CaptureFolder, CaptureSettings
 from robot_policy.capture.sighting import Viewer
-from robot_policy.core.errors import ConfigError, DataError
+from robot_policy.core.errors import ConfigError, DataError, SafetyError
 from robot_policy.core.geometry import inverse, matrix_from_rotvec, transform
 from robot_policy.core.robot import RobotDescription, load_robot
 
@@ -152,6 +152,19 @@ def test_a_known_camera_needs_no_exploring(robot: RobotDescription, tmp_path: Pa
     tally = capture(eye_in_hand(robot), tmp_path / "s", 5, known=HAND_T_CAMERA)
     assert tally.taken == 5
     assert tally.weakest_turn_deg > 15.0
+
+
+def test_a_camera_that_is_elsewhere_is_looked_for(robot: RobotDescription, tmp_path: Path) -> None:
+    wrong = HAND_T_CAMERA @ transform(matrix_from_rotvec(np.array([0.9, 0.0, 0.0])), np.zeros(3))
+    tally = capture(eye_in_hand(robot), tmp_path / "s", 7, known=wrong)
+    assert (tally.taken, tally.outside) == (7, 0)
+
+
+def test_an_arm_that_does_not_follow_is_said(robot: RobotDescription, tmp_path: Path) -> None:
+    arm = eye_in_hand(robot)
+    arm.moves_by_hand = lambda _: START
+    with pytest.raises(SafetyError, match=r"does not follow its commands.*joint_trajectory"):
+        capture(arm, tmp_path / "s", 5)
 
 
 def test_without_a_board_in_sight_nothing_moves(robot: RobotDescription, tmp_path: Path) -> None:

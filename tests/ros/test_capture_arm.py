@@ -115,3 +115,41 @@ def test_a_capture_through_the_twins_node(domain: int, tmp_path: Path) -> None:
     common = ["--board", str(board / "board.yaml"), "--mounting", "eye_in_hand"]
     lens = ["--intrinsics", str(tmp_path / "s/wrist.yaml"), "--output", str(found)]
     assert main(["calibrate", "hand-eye", str(tmp_path / "s"), *common, *lens]) == 0
+
+
+@pytest.mark.slow
+def test_a_person_is_watched_through_topics(domain: int, tmp_path: Path) -> None:
+    """The twin rests, as an arm does that nobody moves any more: that is one sample."""
+    import os
+    import subprocess
+    import sys
+
+    from robot_policy_ros import composition
+    from robot_policy_ros.child_processes import ChildProcesses
+
+    pytest.importorskip("robosuite")
+    board = tmp_path / "board"
+    assert main(["calibrate", "board", "--output", str(board)]) == 0
+    parameters = {
+        **{"robot": "panda_twin_joint", "cameras": "wrist", "board": str(board / "board.yaml")},
+        **{"image_height": 480, "image_width": 640},
+    }
+    command = composition.node_command(sys.executable, composition.TWIN_NODE, parameters=parameters)
+    words = [
+        *("calibrate", "capture", "--guided", "--via", "ros", "--poses", "1"),
+        *("--output", str(tmp_path / "s"), "--board", str(board / "board.yaml")),
+        *("--mounting", "eye_in_hand", "--cameras", "wrist"),
+    ]
+    with ChildProcesses() as children:
+        children.start("twin", command, environment=dict(os.environ))
+        done = subprocess.run(
+            [sys.executable, "-m", "robot_policy.cli.main", *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "1/1  24 corners  still" in done.stderr
+    assert "1 samples, 1 of them new" in done.stdout

@@ -168,6 +168,9 @@ class RosCaptureArm:
             return None
         nearest = min(self._poses, key=lambda s: abs(s - stamp_ns))
         if abs(nearest - stamp_ns) > 0.5e9 * self._robot.dt_s:
+            self._problem = (
+                f"{self._robot.ee_pose_topic} is {1e-9 * abs(nearest - stamp_ns):.2f} s from it"
+            )
             return None
         return stamp_ns, joints, velocities, self._poses[nearest]
 
