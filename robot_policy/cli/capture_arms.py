@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -163,9 +164,13 @@ def _over_ros(choice: ArmChoice) -> Iterator[CaptureArm]:
     from robot_policy_ros.child_processes import ChildProcesses
     from robot_policy_ros.lifecycle_client import ServiceCaller
 
-    with ChildProcesses(verbose=choice.verbose) as children:
+    with (
+        _environment_as_it_was(),
+        tempfile.TemporaryDirectory() as folder,
+        ChildProcesses(verbose=choice.verbose) as children,
+    ):
         if choice.via is Via.NODES:
-            _start_twin(choice, children)
+            _start_twin(choice, children, Path(folder))
         elif choice.domain is not None:
             os.environ["ROS_DOMAIN_ID"] = str(choice.domain)
         # Python's own handler stays, so that Ctrl-C arrives here as KeyboardInterrupt.
@@ -179,15 +184,16 @@ def _over_ros(choice: ArmChoice) -> Iterator[CaptureArm]:
             rclpy.shutdown()
 
 
-def _start_twin(choice: ArmChoice, children: "ChildProcesses") -> None:
+def _start_twin(choice: ArmChoice, children: "ChildProcesses", folder: Path) -> None:
     from robot_policy_ros import composition
     from robot_policy_ros.node_main import EXIT_WITH_PARENT
+    from robot_policy_ros.shared_memory import large_images
     from sim.envs.scene_board import Holder
 
     domain = choice.domain
     if domain is None:
         domain = random.SystemRandom().randint(1, _HIGHEST_DOMAIN)
-    local = composition.localhost_environment(domain)
+    local = composition.localhost_environment(domain) | large_images(folder)
     height, width = choice.image_size
     parameters: dict[str, str | bool | int | float] = {
         "task": "lift",
@@ -205,6 +211,18 @@ def _start_twin(choice: ArmChoice, children: "ChildProcesses") -> None:
         environment={**os.environ, **local, EXIT_WITH_PARENT: str(os.getpid())},
     )
     os.environ.update(local)
+
+
+@contextmanager
+def _environment_as_it_was() -> Iterator[None]:
+    """Undoes at the end what was set for a domain of its own, whose files are gone then."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextmanager

@@ -94,3 +94,15 @@ def test_the_composition_needs_neither_ros_nor_numpy() -> None:
         [sys.executable, "-S", "-c", script], capture_output=True, text=True, check=True
     )
     assert not {"rclpy", "numpy", "torch", "launch"} & set(done.stdout.split())
+
+
+def test_large_images_get_room_unless_somebody_has_a_profile(tmp_path: Path) -> None:
+    from xml.etree import ElementTree
+
+    from robot_policy_ros.shared_memory import SEGMENT_BYTES, large_images
+
+    found = large_images(tmp_path, {})
+    profile = Path(found["FASTDDS_DEFAULT_PROFILES_FILE"])
+    sizes = [e.text for e in ElementTree.parse(profile).iter() if e.tag.endswith("segment_size")]
+    assert sizes == [str(SEGMENT_BYTES)]
+    assert large_images(tmp_path, {"FASTRTPS_DEFAULT_PROFILES_FILE": "mine.xml"}) == {}

@@ -106,10 +106,11 @@ class RosCaptureArm:
             if stamp_ns() < 0:
                 raise
             raise NodeCallError(
-                "pictures are older than the joints",
+                "no picture since the joints were read",
                 where=topic,
-                got=f"{1e-9 * (not_before_ns - stamp_ns()):.1f} s",
-                hint="stamped by another clock?",
+                got=f"the last one {1e-9 * (not_before_ns - stamp_ns()):.1f} s before",
+                expected="one exposed later",
+                hint="stamped by another clock, or lost on the way?",
             ) from error
         return Picture(stamp_ns(), convert.image_from_message(self._images[camera]))
 
