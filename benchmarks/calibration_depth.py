@@ -16,6 +16,7 @@ from typing import Any
 import calibration_path  # noqa: F401
 import cv2
 import numpy as np
+from calibration_records import measured
 from calibration_rig import ENCODER_RAD, READY
 from calibration_statistics import median_interval
 from jobs import Job
@@ -48,11 +49,11 @@ OFF_MM, OFF_DEG = 20.0, 3.0
 _POSES_RAD = np.array([0.5, 0.3, 0.4, 0.35, 0.6, 0.5, 0.8])
 
 
-def run(setups: int) -> dict[str, Any]:
+def run(setups: int, kept: Path) -> dict[str, Any]:
     """Measures all set-ups."""
     arm = make_environment("lift")
     surface = TwinSurface(arm)
-    records = [_setup(arm, surface, seed) for seed in range(setups)]
+    records = measured(kept, range(setups), lambda seed: _setup(arm, surface, seed))
     arm.close()
     found = [record for record in records if record["mm"] is not None]
     inside = sum(record["inside"] for record in found)
@@ -230,7 +231,7 @@ def main() -> int:
     parser.add_argument("--setups", type=int, default=SETUPS)
     parser.add_argument("--json", type=Path, required=True)
     arguments = parser.parse_args()
-    write_json(arguments.json, run(arguments.setups))
+    write_json(arguments.json, run(arguments.setups, arguments.json.with_suffix(".jsonl")))
     return 0
 
 

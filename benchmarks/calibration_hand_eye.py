@@ -18,6 +18,7 @@ from typing import Any
 
 import calibration_path  # noqa: F401
 import numpy as np
+from calibration_records import measured
 from calibration_rig import (
     BOARD,
     CORNER_PX,
@@ -85,9 +86,9 @@ WANTED_REGION = (0.90, 0.98)
 WANTED_S = 10.0
 
 
-def run(cell: Cell, setups: int) -> dict[str, Any]:
+def run(cell: Cell, setups: int, kept: Path) -> dict[str, Any]:
     """Measures one cell."""
-    records = [_setup(cell, seed) for seed in range(setups)]
+    records = measured(kept, range(setups), lambda seed: _setup(cell, seed))
     ours = [record["ours"] for record in records if record["ours"] is not None]
     inside = sum(one["inside"] for one in ours)
     row: dict[str, Any] = {
@@ -152,7 +153,7 @@ def _setup(cell: Cell, seed: int) -> dict[str, Any]:
         "mm": mm,
         "deg": deg,
         "s": seconds,
-        "inside": mahalanobis <= float(chi2.ppf(0.95, 6)),
+        "inside": bool(mahalanobis <= chi2.ppf(0.95, 6)),
         "found_bad": len(was_bad - used),
         "lost_good": len(usable - was_bad - used),
     }
@@ -350,7 +351,10 @@ def main() -> int:
     parser.add_argument("--setups", type=int, default=50)
     parser.add_argument("--json", type=Path, required=True)
     arguments = parser.parse_args()
-    write_json(arguments.json, run(CELLS[arguments.cell], arguments.setups))
+    write_json(
+        arguments.json,
+        run(CELLS[arguments.cell], arguments.setups, arguments.json.with_suffix(".jsonl")),
+    )
     return 0
 
 

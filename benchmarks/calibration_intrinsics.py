@@ -15,6 +15,7 @@ from typing import Any
 
 import calibration_path  # noqa: F401
 import numpy as np
+from calibration_records import measured
 from calibration_rig import BOARD, CORNER_PX, photographed, random_lens
 from calibration_statistics import median_interval
 from jobs import Job
@@ -43,9 +44,9 @@ PICTURES, HELD_OUT = 40, 20
 WANTED_FOCAL, WANTED_RATIO, WANTED_S = 0.2, 1.02, 10.0
 
 
-def run(setups: int) -> dict[str, Any]:
+def run(setups: int, kept: Path) -> dict[str, Any]:
     """Measures all set-ups."""
-    records = [_setup(seed) for seed in range(setups)]
+    records = measured(kept, range(setups), _setup)
 
     def column(name: str) -> list[float]:
         return [record[name] for record in records]
@@ -107,7 +108,7 @@ def _setup(seed: int) -> dict[str, float]:
     record = {
         "focal_percent": _focal_percent(ours, lens),
         "opencv_focal_percent": _focal_percent(theirs, lens),
-        "focal_over_std": abs(ours.parameters[0] - lens.parameters[0]) / float(std[0]),
+        "focal_over_std": float(abs(ours.parameters[0] - lens.parameters[0]) / std[0]),
         "held_out_px": px["ours"],
         "opencv_held_out_px": px["theirs"],
         "true_held_out_px": _rms_px(lens, held_out),
@@ -194,7 +195,7 @@ def main() -> int:
     parser.add_argument("--setups", type=int, default=SETUPS)
     parser.add_argument("--json", type=Path, required=True)
     arguments = parser.parse_args()
-    write_json(arguments.json, run(arguments.setups))
+    write_json(arguments.json, run(arguments.setups, arguments.json.with_suffix(".jsonl")))
     return 0
 
 

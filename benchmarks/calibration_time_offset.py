@@ -15,6 +15,7 @@ from typing import Any
 
 import calibration_path  # noqa: F401
 import numpy as np
+from calibration_records import measured
 from calibration_rig import CORNER_PX, ENCODER_RAD, READY, mounted_rig, panda, random_lens
 from calibration_statistics import median_interval
 from jobs import Job
@@ -41,9 +42,9 @@ _START_NS = 1_700_000_000_000_000_000
 _SWAY_RAD = np.array([0.06, 0.06, 0.06, 0.08, 0.3, 0.3, 0.45])
 
 
-def run(setups: int) -> dict[str, Any]:
+def run(setups: int, kept: Path) -> dict[str, Any]:
     """Measures all set-ups."""
-    records = [_setup(seed) for seed in range(setups)]
+    records = measured(kept, range(setups), _setup)
     found = [record for record in records if record["ms"] is not None]
     errors = [record["ms"] for record in found]
     inside = sum(record["ms"] <= 1.96 * record["std_ms"] for record in found)
@@ -171,7 +172,7 @@ def main() -> int:
     parser.add_argument("--setups", type=int, default=SETUPS)
     parser.add_argument("--json", type=Path, required=True)
     arguments = parser.parse_args()
-    write_json(arguments.json, run(arguments.setups))
+    write_json(arguments.json, run(arguments.setups, arguments.json.with_suffix(".jsonl")))
     return 0
 
 

@@ -25,6 +25,7 @@ from typing import Any
 import calibration_path  # noqa: F401
 import numpy as np
 from calibration_depth import as_measured, displaced, take_views
+from calibration_records import measured
 from jobs import Job
 from measure import ROOT, Target
 from numpy.typing import NDArray
@@ -128,7 +129,7 @@ class CubeTracker:
         return np.array([*(low + high) / 2, top_m - _CUBE_HALF_M])
 
 
-def run(cell: str, checkpoint: Path, episodes: int) -> dict[str, Any]:
+def run(cell: str, checkpoint: Path, episodes: int, kept: Path) -> dict[str, Any]:
     """Measures one cell."""
     import torch
 
@@ -141,14 +142,16 @@ def run(cell: str, checkpoint: Path, episodes: int) -> dict[str, Any]:
     agent = Agent(worker, robot, config=AgentConfig(), safety=SafetyFilter.from_robot(robot))
     home = _beside_the_table()
     said = _calibrated(arm, surface, home)
-    outcomes: list[dict[str, Any]] = []
-    for seed in range(FIRST_SEED, FIRST_SEED + episodes):
+
+    def measure(seed: int) -> dict[str, Any]:
         camera = _camera(cell, arm, surface, home, said, seed)
         arm.reset(seed)
         tracker = CubeTracker(arm, camera["said"], np.random.default_rng([seed, 2]))
         outcome = _episode(agent, arm, None if cell == "exact" else tracker, seed)
-        outcomes.append({"seed": seed} | outcome | camera["off"])
-        print(outcomes[-1], flush=True)
+        print(seed, outcome, flush=True)
+        return outcome | camera["off"]
+
+    outcomes = measured(kept, range(FIRST_SEED, FIRST_SEED + episodes), measure)
     arm.close()
     solved = sum(outcome["success"] for outcome in outcomes)
     off = {name: float(np.median([o[name] for o in outcomes])) for name in ("off_mm", "off_deg")}
@@ -324,7 +327,8 @@ def main() -> int:
     parser.add_argument("--episodes", type=int, default=EPISODES)
     parser.add_argument("--json", type=Path, required=True)
     arguments = parser.parse_args()
-    row = run(arguments.cell, arguments.checkpoint, arguments.episodes)
+    kept = arguments.json.with_suffix(".jsonl")
+    row = run(arguments.cell, arguments.checkpoint, arguments.episodes, kept)
     write_json(arguments.json, row)
     return 0
 

@@ -15,6 +15,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 sys.path.append(str(FOLDER))
 rig = pytest.importorskip("calibration_rig")
 statistics = pytest.importorskip("calibration_statistics")
+records = pytest.importorskip("calibration_records")
 tables = pytest.importorskip("calibration_tables")
 
 
@@ -92,3 +93,18 @@ def test_the_tables_of_the_docs_come_from_the_results(tmp_path: Path) -> None:
     assert "OUTDATED" not in text
     assert "| OpenCV park | 1.25 (1.15 to 1.35), 0.050° |" in text
     assert "| hand_eye_mm | at most 1 mm | 0.3 mm | yes |" in text
+
+
+def test_set_ups_that_were_measured_are_not_measured_again(tmp_path: Path) -> None:
+    path, asked = tmp_path / "new" / "cell.jsonl", []
+
+    def measure(seed: int) -> dict:
+        asked.append(seed)
+        return {"mm": seed / 2}
+
+    records.measured(path, [0, 1], measure)
+    path.write_text(path.read_text() + '{"seed": 2, "mm"')  # killed while it wrote
+    found = records.measured(path, range(4), measure)
+    assert asked == [0, 1, 2, 3]
+    assert found == [{"seed": seed, "mm": seed / 2} for seed in range(4)]
+    assert len(path.read_text().splitlines()) == 4
