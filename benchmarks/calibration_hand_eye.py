@@ -134,13 +134,13 @@ def _setup(cell: Cell, seed: int) -> dict[str, Any]:
         solver: NO_ANSWER if found is None else _error(found, truth)
         for solver, found in opencv(data).items()
     }
-    start_s = time.perf_counter()
+    start_s = time.process_time()
     try:
         result = calibrate_hand_eye(data, rng=np.random.default_rng(seed))
     except DataError as error:
         print(f"{mounting.value} {bad} {seed}: refused: {error}", file=sys.stderr, flush=True)
         return record | {"ours": None}
-    seconds = time.perf_counter() - start_s
+    seconds = time.process_time() - start_s
     name = f"{mounting.camera_parent}_T_camera"
     found = result.transform(name)
     off = step_between(found, truth)
@@ -331,7 +331,11 @@ def _region(clean: Sequence[dict[str, Any] | None]) -> Target:
 def _seconds(every: Sequence[dict[str, Any] | None]) -> Target:
     largest = max(row["solve_s"]["largest"] for row in every if row) if all(every) else None
     return _target(
-        "hand_eye_solve_s", "solving under 10 s, the slowest run", largest, "s", WANTED_S
+        "hand_eye_solve_s",
+        "solving under 10 s of one core, the slowest run",
+        largest,
+        "s",
+        WANTED_S,
     )
 
 

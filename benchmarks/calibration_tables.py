@@ -68,25 +68,9 @@ def _error(errors: dict[str, Any]) -> str:
 
 def _others(known: dict[str, dict[str, Any]]) -> str:
     rows: list[tuple[str, str, str, str]] = []
-    if row := known.get("intrinsics"):
-        ours, theirs = row["focal_percent"], row["opencv_focal_percent"]
-        rows.append(
-            (
-                f"focal length, {row['setups']} lenses",
-                f"{ours['median']:.3f} %",
-                f"{ours['p90']:.3f} %",
-                f"OpenCV: {theirs['median']:.3f} %",
-            )
-        )
-        px = row["held_out_px"]
-        rows.append(
-            (
-                "reprojection of pictures held out",
-                f"{px['ours']:.4f} px",
-                "",
-                f"OpenCV: {px['opencv']:.4f} px; the true lens: {px['true_lens']:.4f} px",
-            )
-        )
+    for cell in ("intrinsics-rendered", "intrinsics"):
+        if row := known.get(cell):
+            rows += _intrinsics(row)
     if row := known.get("time-offset"):
         ms = row["error_ms"]
         beside = f"largest {ms['largest']:.3f} ms; 95 % interval held in {row['interval_95']:.0%}"
@@ -103,6 +87,26 @@ def _others(known: dict[str, dict[str, Any]]) -> str:
             )
         )
     return _table(("error", "median", "90 % below", "beside"), rows) if rows else ""
+
+
+def _intrinsics(row: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    noise_px = row["noise"]["corner_px"]
+    corners = f"corners with {noise_px:g} px of noise" if noise_px else "corners as detected"
+    ours, theirs, px = row["focal_percent"], row["opencv_focal_percent"], row["held_out_px"]
+    return [
+        (
+            f"focal length, {row['setups']} lenses, {corners}",
+            f"{ours['median']:.3f} %",
+            f"{ours['p90']:.3f} %",
+            f"OpenCV: {theirs['median']:.3f} %",
+        ),
+        (
+            f"reprojection of pictures held out, {corners}",
+            f"{px['ours']:.4f} px",
+            "",
+            f"OpenCV: {px['opencv']:.4f} px; the true lens: {px['true_lens']:.4f} px",
+        ),
+    ]
 
 
 def _worth(known: dict[str, dict[str, Any]]) -> str:
