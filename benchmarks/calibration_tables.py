@@ -83,7 +83,8 @@ def _others(known: dict[str, dict[str, Any]]) -> str:
                 f"depth camera by the arm it sees, {row['setups']} cameras",
                 f"{mm['median']:.2f} mm, {deg['median']:.3f}°",
                 f"{mm['p90']:.2f} mm, {deg['p90']:.3f}°",
-                f"from {row['from']['mm']:g} mm and {row['from']['deg']:g}° off",
+                f"from {row['from']['mm']:g} mm and {row['from']['deg']:g}° off; 95 % region held "
+                f"in {row['region_95']:.0%}",
             )
         )
     return _table(("error", "median", "90 % below", "beside"), rows) if rows else ""
