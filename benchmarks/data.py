@@ -7,15 +7,19 @@ runs/data is removed.
 import argparse
 import sys
 
+import data_conversion
 import data_foreign
+import data_fuzz
 import data_loader
+import data_memory
+import data_peers
 from jobs import run_jobs, with_needs
 from measure import RESULTS, print_targets, write_results
 
 from robot_policy.core.files import read_json
 
 AGAIN = "python benchmarks/data.py"
-PARTS = (data_loader, data_foreign)
+PARTS = (data_fuzz, data_peers, data_conversion, data_memory, data_loader, data_foreign)
 """Modules with jobs(), rows() and targets(known), `known` being rows by cell."""
 
 

@@ -1,9 +1,9 @@
 """Damages datasets of every format and reads them; its part of benchmarks/results/data.json.
 
-Most cases run in a process of their own, one after the other: reading, `data info`, `data convert`
-and `data validate`, each called as the program calls it. A case that takes too long is a hang, one
-that takes the process along a crash; the process is then started again. Some cases are run once
-more as commands of the installed program.
+Cases run one after the other in a process of their own: each is read, and one of `data info`, `data
+convert` and `data validate` is run on it as the program runs it. A case that takes too long is a
+hang, one that takes the process along a crash; the process is then started again. Some cases are
+run as commands of the installed program.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from fuzz_trial import (
     convert_words,
     damage,
     run_case,
-    ways,
+    ways_of,
     whole,
 )
 from jobs import Job
@@ -138,7 +138,7 @@ def _work(connection: Connection, cases: Sequence[Case], folder: Path) -> None:
     }
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     for case in cases:
-        told, findings = run_case(case, wholes[case.of.name], folder=folder, ways=ways())
+        told, findings = run_case(case, wholes[case.of.name], folder=folder, ways=ways_of(case))
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
         connection.send((told, findings, peak_mb))
 

@@ -1,8 +1,8 @@
 """Peak memory of every data command on a synthetic dataset of 20 GB.
 
-The dataset is a bag with two cameras, written by the program's own writer; most of its episodes are
-copies. What a command took is kept at once, so that a run that was stopped goes on. The dataset is
-removed at the end.
+The dataset is an HDF5 file with two cameras, written by the program's own writer; most of its
+episodes are copies. What a command took is kept at once, so that a run that was stopped goes on.
+The dataset is removed at the end.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from data_conversion import picture
 from data_loader import FOLDER
@@ -22,16 +23,12 @@ from jobs import Job
 from measure import ROOT, Measured, Target, robot_policy
 from numpy.typing import NDArray
 
-from robot_policy.cli.main import COMMANDS
 from robot_policy.core.episode import Success
 from robot_policy.core.files import read_json, write_json
 from robot_policy.core.robot import load_robot
 from robot_policy.core.specs import image_spec
 from robot_policy.data.formats.registry import FORMATS
 from robot_policy.data.recording import Description, Feature, Recording
-from robot_policy.data.rosbag.bag import Bag
-from robot_policy.data.rosbag.bag_metadata import write_bag_metadata
-from robot_policy.data.rosbag.mcap_file import McapFile
 
 PARTS = FOLDER / "memory"
 RESULT = FOLDER / "memory.json"
@@ -71,7 +68,7 @@ class PooledFrames:
 
 
 def make(path: Path, size: int) -> None:
-    """Writes a bag of at least `size` bytes."""
+    """Writes a file of at least `size` bytes."""
     robot = load_robot(_ROBOT)
     spec = robot.spec(cameras=())
     cameras = {camera: image_spec(*_SIZE) for camera in _CAMERAS}
@@ -91,8 +88,8 @@ def make(path: Path, size: int) -> None:
     )
     rng = np.random.default_rng(0)
     pool = tuple(picture(rng, _SIZE) for _ in range(8))
-    shutil.rmtree(path, ignore_errors=True)
-    writer = FORMATS["rosbag2_mcap"].create(path, description)
+    path.unlink(missing_ok=True)
+    writer = FORMATS["robomimic_hdf5"].create(path, description)
     for number in range(_DIFFERENT):
         columns = {
             key: rng.uniform(-0.05, 0.05, (_LENGTH, *feature.shape)).astype(np.float32)
@@ -107,83 +104,73 @@ def make(path: Path, size: int) -> None:
             Recording(number, columns, frames, f"task {number % 2}", success, {"seed": number})
         )
     writer.close()
-    _copy_episodes(path, size)
-
-
-def _copy_episodes(path: Path, size: int) -> None:
-    """Fills a bag up to `size` bytes with copies of its episodes; encoding takes much longer."""
-    bag = Bag(path)
-    files = sorted(path.glob("*.mcap"))
-    for number in itertools.count(len(files)):
-        if _bytes(path) >= size:
-            break
-        shutil.copyfile(files[number % len(files)], path / f"episode_{number:06d}.mcap")
-    entries = [McapFile(file).entry() for file in sorted(path.glob("*.mcap"))]
-    write_bag_metadata(path, entries, custom=bag.custom)
-
-
-def _bytes(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.glob("*.mcap"))
+    with h5py.File(path, "r+") as file:  # copies, because encoding takes much longer
+        data: Any = file["data"]
+        for number in itertools.count(_DIFFERENT):
+            if path.stat().st_size >= size:
+                break
+            file.copy(data[f"demo_{number % _DIFFERENT}"], data, f"demo_{number}")
+            data.attrs["total"] += _LENGTH
+            file.flush()
 
 
 def steps(folder: Path) -> dict[str, Callable[[], Measured]]:
     """What is measured, by name; later ones may need what earlier ones wrote."""
-    bag, hdf5, v3 = folder / "bag", folder / "set.hdf5", folder / "v3"
+    made, v3, bag = folder / "set.hdf5", folder / "v3", folder / "bag"
 
     def data(*words: str | Path) -> Callable[[], Measured]:
         return lambda: robot_policy("data", *words)
 
-    listed: dict[str, Callable[[], Measured]] = {
-        "info": data("info", bag),
-        "info --statistics": data("info", bag, "--statistics", "--json", folder / "info.json"),
-        "view": data(
-            "view", bag, "--episodes", "0-3", "--html", folder / "view.html",
-            "--rrd", folder / "view.rrd",
-        ),
-        "filter": data("filter", bag, "--where", "success", "--output", folder / "some.json"),
+    return {
+        "info": data("info", made),
+        "filter": data("filter", made, "--where", "success", "--output", folder / "some.json"),
         "label": data(
             "label", folder / "some.json", "--episodes", "1-3", "--set", "quality=good",
             "--output", folder / "labelled.json",
         ),
-        "split": data("split", bag, "--output", folder / "parts"),
+        "split": data("split", made, "--output", folder / "parts"),
         "merge": data(
             "merge", folder / "parts/train.json", folder / "parts/test.json",
             "--output", folder / "both.json",
         ),
-        "convert to v3.0": data("convert", bag, v3, "--to", "lerobot_v3"),
+        "view": data(
+            "view", made, "--episodes", "0-3", "--html", folder / "view.html",
+            "--rrd", folder / "view.rrd",
+        ),
+        "validate": data("validate", made),
+        "info --statistics": data("info", made, "--statistics", "--json", folder / "info.json"),
         "train, decoding into a cache": lambda: robot_policy(
-            "train", "bc", "--dataset", bag, "--cameras", *_CAMERAS, "--image-size", "84", "84",
+            "train", "bc", "--dataset", made, "--cameras", *_CAMERAS, "--image-size", "84", "84",
             "--steps", "2", "--batch-size", "8", "--cache", folder / "cache",
             "--output", folder / "run",
         ),
-        "convert to HDF5": data("convert", bag, hdf5, "--to", "robomimic_hdf5"),
-        "info of HDF5": data("info", hdf5),
+        "convert HDF5 to v3.0": data("convert", made, v3, "--to", "lerobot_v3"),
         "convert v3.0 to v2.1": data("convert", v3, folder / "v21", "--to", "lerobot_v21"),
+        "convert HDF5 to MCAP": data("convert", made, bag, "--to", "rosbag2_mcap"),
+        "info of MCAP": data("info", bag),
     }  # fmt: skip
-    if "data validate" in COMMANDS:
-        listed["validate"] = data("validate", bag)
-        listed["validate v3.0"] = data("validate", v3)
-    return listed
 
 
-def measure(folder: Path, *, size: int) -> list[dict[str, Any]]:
-    """Measures what is not measured yet."""
-    bag = folder / "bag"
-    if not bag.is_dir() or _bytes(bag) < size:
+def measure(folder: Path, parts: Path, *, size: int) -> list[dict[str, Any]]:
+    """Measures what is not measured yet; each goes into a file in `parts`."""
+    made = folder / "set.hdf5"
+    whole = folder / "made.json"  # there once the dataset is
+    if not whole.exists():
         free = shutil.disk_usage(folder).free
         if free < 2.5 * size:
             raise SystemExit(f"data_memory: {folder}: {free / 1e9:.0f} GB free, too few")
-        make(bag, size)
+        make(made, size)
+        write_json(whole, {"bytes": made.stat().st_size})
     measured: list[dict[str, Any]] = []
     for name, run in steps(folder).items():
-        part = PARTS / f"{name.replace(' ', '_').replace(',', '')}.json"
+        part = parts / f"{name.replace(' ', '_').replace(',', '')}.json"
         if not part.exists():
             done = run()
             row = {
                 "cell": f"memory/{name}",
                 "peak_gb": done.peak_gb,
                 "seconds": done.seconds,
-                "dataset_gb": round(_bytes(bag) / 1e9, 2),
+                "dataset_gb": round(made.stat().st_size / 1e9, 2),
             }
             write_json(part, row)
         measured.append(read_json(part))
@@ -228,7 +215,9 @@ def main() -> int:
     arguments = parser.parse_args()
     folder = arguments.folder or Path(tempfile.gettempdir()) / "robot_policy_20_gb"
     folder.mkdir(exist_ok=True)
-    measured = measure(folder, size=round(arguments.gigabytes * 1e9))
+    size = round(arguments.gigabytes * 1e9)
+    # Of a trial, which is no result, nothing is kept.
+    measured = measure(folder, PARTS if size == BYTES else folder / "parts", size=size)
     write_json(arguments.output, measured)
     shutil.rmtree(folder)
     return 0
