@@ -1,4 +1,4 @@
-"""Images whose damage shows are refused, where libraries would make something up instead."""
+"""Images: damage that shows is refused, where libraries would make something up; copies are whole."""
 
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from robot_policy.core.errors import DataError
 from robot_policy.data.compressed_image import decode_picture
 from robot_policy.data.formats.image_files import decode_image, encode_png
-from robot_policy.data.formats.video import read_video, write_video
+from robot_policy.data.formats.video import VideoFrames, copy_video, read_video, write_video
+from robot_policy.data.frames import load_frames
 
 
 def pictures(count: int) -> NDArray[np.uint8]:
@@ -80,3 +81,19 @@ def test_a_stream_of_an_unknown_kind(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"avc1", b"xxxx"))
     with pytest.raises(DataError, match="not a readable video; got coded in an unknown way"):
         read_video(path, shape=(32, 48), rate_hz=20, first=0, count=3)
+
+
+def test_video_of_lerobots_own_coding_is_copied(tmp_path: Path) -> None:
+    """lerobot writes AV1, whose decoder has another name than its encoder."""
+    one, two = tmp_path / "one.mp4", tmp_path / "two.mp4"
+    with av.open(str(one), "w", format="mp4") as container:
+        stream = container.add_stream("libsvtav1", rate=20)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.options = {"g": "2", "crf": "30", "preset": "12"}
+        for image in np.repeat(pictures(9)[:, :, :32], 2, axis=1).repeat(2, axis=2):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    part = VideoFrames(one, (64, 64), 20, first=2, count=5)
+    assert copy_video(two, part)
+    copied = VideoFrames(two, (64, 64), 20, first=0, count=5)
+    np.testing.assert_array_equal(load_frames(copied, where="two"), load_frames(part, where="one"))
