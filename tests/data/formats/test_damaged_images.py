@@ -1,4 +1,4 @@
-"""Images: damage that shows is refused, where libraries would make something up; copies are whole."""
+"""Damage to images is refused where libraries would make something up; copies of video are whole."""
 
 from io import BytesIO
 from pathlib import Path
