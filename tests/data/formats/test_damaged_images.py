@@ -1,4 +1,4 @@
-"""Damage to images is refused where libraries would make something up; copies of video are whole."""
+"""Damage to images is refused where libraries would make something up; video is copied whole."""
 
 from io import BytesIO
 from pathlib import Path
