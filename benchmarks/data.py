@@ -19,7 +19,7 @@ from measure import RESULTS, print_targets, write_results
 from robot_policy.core.files import read_json
 
 AGAIN = "python benchmarks/data.py"
-PARTS = (data_fuzz, data_peers, data_conversion, data_memory, data_loader, data_foreign)
+PARTS = (data_fuzz, data_conversion, data_peers, data_memory, data_loader, data_foreign)
 """Modules with jobs(), rows() and targets(known), `known` being rows by cell."""
 
 

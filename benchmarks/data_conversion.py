@@ -28,7 +28,8 @@ from robot_policy.data.ros_messages import RosMessage
 
 AGAIN = "python benchmarks/data.py --only conversion"
 WANTED_GB_PER_MIN = 1.0
-COLLECTED = FOLDER / "sets" / "two_cameras_84"
+COLLECTED = FOLDER / "sets" / "few_episodes"
+"""Two cameras; also for the peers."""
 _BAG_BYTES = 1_500_000_000
 _EPISODE_S = 20
 _SIZE = (480, 640)
@@ -265,13 +266,25 @@ KINDS = ("raw", "jpeg", "states")
 
 def jobs() -> list[Job]:
     """Round trips, then speeds, each alone on the machine."""
+    relative, done = COLLECTED.relative_to(ROOT), COLLECTED.with_suffix(".json")
     listed = [
+        Job(
+            "conversion-set",
+            (
+                *("collect", "lift", "--output", str(relative), "--episodes", "6"),
+                *("--cameras", "agentview", "wrist", "--image-size", "84", "84"),
+                *("--workers", "1", "--json", str(done.relative_to(ROOT))),
+            ),
+            done,
+            resume=("--resume",),
+            started=COLLECTED / "meta" / "info.json",
+        ),
         Job(
             "conversion-round-trips",
             _script("round-trips"),
             _result("round-trips"),
-            needs=("loader-set-two_cameras_84",),
-        )
+            needs=("conversion-set",),
+        ),
     ]
     for kind in KINDS:
         name = f"conversion-{kind}"

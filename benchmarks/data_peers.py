@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from data_conversion import COLLECTED
 from data_loader import FOLDER
 from fuzz_sets import FuzzSet, write_sets
 from jobs import Job
@@ -24,7 +25,6 @@ from robot_policy.core.files import read_json, write_json
 from robot_policy.data.formats.registry import detect_format
 
 RESULT = FOLDER / "peers.json"
-COLLECTED = FOLDER / "sets" / "two_cameras_84"
 _LEROBOT, _ROBOMIMIC = "lerobot_v3", "robomimic_hdf5"
 
 
@@ -207,7 +207,7 @@ def measure() -> list[dict[str, Any]]:
 def jobs() -> list[Job]:
     """All of it at once."""
     script = ("benchmarks/data_peers.py", "--output", str(RESULT.relative_to(ROOT)))
-    return [Job("peers", script, RESULT, needs=("loader-set-two_cameras_84",))]
+    return [Job("peers", script, RESULT, needs=("conversion-set",))]
 
 
 def rows() -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import yaml
 type Rng = np.random.Generator
 type Damage = Callable[[Path, Rng], str | None]
 
+TEXT_FILES = (".json", ".jsonl", ".yaml")
 _HEAD_BYTES = 512
 _LARGEST_BLOCK = 4096
 
@@ -146,7 +147,7 @@ def _blocks_exchanged(root: Path, rng: Rng) -> str | None:
 
 
 def _lines_shuffled(root: Path, rng: Rng) -> str | None:
-    files = [f for f in _files(root) if f.suffix in (".json", ".jsonl", ".yaml")]
+    files = [f for f in _files(root) if f.suffix in TEXT_FILES]
     if not files:
         return None
     file = _pick(rng, files)
@@ -198,7 +199,7 @@ _VALUES: list[Any] = [
 
 
 def _text_edited(root: Path, rng: Rng) -> str | None:
-    files = [f for f in _files(root) if f.suffix in (".json", ".jsonl", ".yaml")]
+    files = [f for f in _files(root) if f.suffix in TEXT_FILES]
     if not files:
         return None
     file = _pick(rng, files)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzz_damage import DAMAGES, KEEPS_CHECKSUMS
+from fuzz_damage import DAMAGES, KEEPS_CHECKSUMS, TEXT_FILES
 from fuzz_sets import FuzzSet
 
 from robot_policy.cli.main import main
@@ -147,15 +147,15 @@ def run_case(
             return "", []
         path, told = there
         judged = [
-            _read(case, whole, path)
+            _read(case, told, whole, path)
             if way == "read"
-            else _command(case, whole, path, way, Path(temporary))
+            else _command(case, told, whole, path, way, Path(temporary))
             for way in ways
         ]
     return told, judged
 
 
-def _read(case: Case, whole: Whole, path: Path) -> Finding:
+def _read(case: Case, told: str, whole: Whole, path: Path) -> Finding:
     try:
         got = read_content(path, case.of.options)
     except RobotPolicyError as error:
@@ -163,10 +163,10 @@ def _read(case: Case, whole: Whole, path: Path) -> Finding:
     except Exception:
         return Finding("read", Outcome.TRACEBACK, traceback.format_exc())
     new = [line for line in got.reported if line not in whole.content.reported]
-    return _judged("read", case, whole.content, got, reported=bool(new))
+    return _judged("read", case, told, whole.content, got, reported=bool(new))
 
 
-def _command(case: Case, whole: Whole, path: Path, way: str, folder: Path) -> Finding:
+def _command(case: Case, told: str, whole: Whole, path: Path, way: str, folder: Path) -> Finding:
     target = folder / "target"
     robot = ("--robot", case.of.options.robot) if case.of.options.robot else ()
     words = {
@@ -197,7 +197,7 @@ def _command(case: Case, whole: Whole, path: Path, way: str, folder: Path) -> Fi
             return Finding(way, Outcome.AS_IT_STANDS, str(error))
         return Finding(way, Outcome.LOST, f"the result is not readable: {error}")
     lost = [line for line in err.splitlines() if line.startswith("lost: ")]
-    return _judged(way, case, whole.converted, got, reported=len(lost) > whole.lost)
+    return _judged(way, case, told, whole.converted, got, reported=len(lost) > whole.lost)
 
 
 def convert_words(of: FuzzSet, path: Path, target: Path) -> list[str]:
@@ -226,19 +226,23 @@ def _only_known_lines(err: str) -> bool:
     return all(line.startswith(_LOG_PREFIXES) for line in err.splitlines() if line.strip())
 
 
-def _judged(way: str, case: Case, whole: Content, got: Content, *, reported: bool) -> Finding:
+def _judged(
+    way: str, case: Case, told: str, whole: Content, got: Content, *, reported: bool
+) -> Finding:
     """Compares what was read with what was there before the damage."""
     missing = _missing(whole, got)
     if reported:
         return Finding(way, Outcome.REPORTED, missing)
     if missing:
-        if _changes_counts(case):
+        if _changes_counts(case) or (case.of.name, case.kind) == ("view", "edited"):
             return Finding(way, Outcome.AS_IT_STANDS, missing)
         return Finding(way, Outcome.LOST, missing)
     altered = _altered(whole, got)
     if not altered:
         return Finding(way, Outcome.EQUAL, "")
-    if case.of.checked and case.kind not in KEEPS_CHECKSUMS and altered.startswith("values"):
+    text = told.partition(":")[0].endswith(TEXT_FILES)  # which have no checksums
+    harmed = case.of.checked and case.kind not in KEEPS_CHECKSUMS and not text
+    if harmed and altered.startswith("values"):
         return Finding(way, Outcome.ALTERED, altered)
     return Finding(way, Outcome.AS_IT_STANDS, altered)
 

@@ -47,9 +47,9 @@ def test_the_judge_sees_what_is_wrong(tmp_path: Path) -> None:
     content = trial.read_content(made.path, made.options)
     case = trial.Case(made, "bit_flipped", 0, 0)
     fewer = trial.Content(content.recordings[1:], content.features, ())
-    found = trial._judged("read", case, content, fewer, reported=False)
+    found = trial._judged("read", case, "", content, fewer, reported=False)
     assert found.outcome == trial.Outcome.LOST
-    found = trial._judged("read", case, content, fewer, reported=True)
+    found = trial._judged("read", case, "", content, fewer, reported=True)
     assert found.outcome == trial.Outcome.REPORTED
     state = content.recordings[0].columns["observation.state"]
     state_before = state.copy()
@@ -57,10 +57,10 @@ def test_the_judge_sees_what_is_wrong(tmp_path: Path) -> None:
         (_with(content.recordings[0], state_before), *content.recordings[1:]), content.features, ()
     )
     state[0, 0] += 1
-    found = trial._judged("read", case, whole, content, reported=False)
+    found = trial._judged("read", case, "", whole, content, reported=False)
     assert found.outcome == trial.Outcome.ALTERED
     edit = trial.Case(made, "edited", 0, 0)
-    assert trial._judged("read", edit, whole, content, reported=False).outcome == "as_it_stands"
+    assert trial._judged("read", edit, "", whole, content, reported=False).outcome == "as_it_stands"
     assert trial._refused("info", "Traceback (most recent call last)\n").outcome == "no_clear_line"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from robot_policy.core.errors import DataError
 from robot_policy.data.formats import lerobot_v3_layout as layout
@@ -68,13 +69,27 @@ def _episode_rows(path: Path, *, statistics: bool) -> list[dict[str, Any]]:
 
 
 def row_statistics(row: Mapping[str, Any]) -> Statistics:
-    """Returns the statistics in a row of meta/episodes."""
+    """Returns the statistics in a row of meta/episodes.
+
+    Raises:
+        DataError: If one is not an array of numbers.
+    """
     statistics: Statistics = {}
     for name, value in row.items():
         if name.startswith("stats/") and value is not None:
             key, _, statistic = name.removeprefix("stats/").rpartition("/")
-            statistics.setdefault(key, {})[statistic] = np.array(value)
+            statistics.setdefault(key, {})[statistic] = _numbers(value, name)
     return statistics
+
+
+def _numbers(value: Any, name: str) -> NDArray[Any]:
+    try:
+        array = np.array(value)
+    except ValueError:  # of rows of different lengths
+        array = np.array(None)
+    if array.dtype.kind not in "biuf":
+        raise DataError("not an array of numbers", where=f"meta/episodes, {name}", got=value)
+    return array
 
 
 def read_tasks(root: Path) -> list[str]:

@@ -1,6 +1,8 @@
 """Reads one MCAP file of a bag by its index."""
 
+import os
 import struct
+import zlib
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from mcap.data_stream import ReadDataStream
 from mcap.reader import SeekingReader
-from mcap.records import ChunkIndex, MessageIndex, Schema
+from mcap.records import MessageIndex, Schema
 from mcap.summary import Summary
 from numpy.typing import NDArray
 
@@ -21,6 +23,10 @@ from robot_policy.data.rosbag.mcap_recovery import recover_summary
 _LARGEST_RECORD_BYTES = 1 << 31
 _HEADER_BYTES = 12  # CDR's own four, seconds, nanoseconds
 _RECORD_HEAD_BYTES = 9  # code and length
+_FOOTER = struct.Struct("<BQQQI")  # code, length, starts of index and of its parts, check sum
+_SUM_BYTES = 4
+_RECOVER = "--recover reads what is whole"
+_MAGIC = b"\x89MCAP0\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,32 +166,55 @@ class McapFile:
         return None
 
     def _read_summary(self, recover: bool) -> Summary:
-        with self.path.open("rb") as stream:
-            reader = SeekingReader(stream, record_size_limit=_LARGEST_RECORD_BYTES)
-            try:
-                summary = reader.get_summary()
-            except Exception as error:
-                if not recover:
-                    raise DataError(
-                        "not a whole MCAP file: the recording was cut off, or it is damaged",
-                        where=self.path,
-                        got=str(error) or type(error).__name__,
-                        hint="--recover reads what is whole",
-                    ) from error
-                summary = None
-        if summary is not None and (summary.chunk_indexes or summary.statistics):
-            _check_chunks(summary.chunk_indexes, self.path)
-            return summary
-        if not recover:
-            raise DataError(
-                "the file has no index", where=self.path, hint="--recover reads what is whole"
-            )
+        try:
+            return _summary(self.path)
+        except DataError:
+            if not recover:
+                raise
         self.recovered = True
         return recover_summary(self.path)
 
 
-def _check_chunks(chunks: list[ChunkIndex], path: Path) -> None:
-    """Refuses an index that points outside the file before anything is allocated for it."""
+def _summary(path: Path) -> Summary:
+    """The index at the end of a file."""
+    with path.open("rb") as stream:
+        reader = SeekingReader(stream, record_size_limit=_LARGEST_RECORD_BYTES)
+        try:
+            summary = reader.get_summary()
+        except Exception as error:
+            raise DataError(
+                "not a whole MCAP file: the recording was cut off, or it is damaged",
+                where=path,
+                got=str(error) or type(error).__name__,
+                hint=_RECOVER,
+            ) from error
+    if summary is None or not (summary.chunk_indexes or summary.statistics):
+        raise DataError("the file has no index", where=path, hint=_RECOVER)
+    _check_sum(path)
+    _check_chunks(summary, path)
+    return summary
+
+
+def _check_sum(path: Path) -> None:
+    """Refuses an index whose check sum, which the library does not look at, is wrong."""
+    with path.open("rb") as stream:
+        stream.seek(-_FOOTER.size - len(_MAGIC), os.SEEK_END)
+        _, _, start, _, told = _FOOTER.unpack(stream.read(_FOOTER.size))
+        end = stream.tell() - _SUM_BYTES
+        if not told or not 0 < start < end:  # writers may leave either out
+            return
+        stream.seek(start)
+        if zlib.crc32(stream.read(end - start)) != told:
+            raise DataError("the index is damaged", where=path, hint=_RECOVER)
+
+
+def _check_chunks(summary: Summary, path: Path) -> None:
+    """Refuses an index that lacks chunks, or points outside the file, before it is followed."""
+    chunks, told = summary.chunk_indexes, summary.statistics
+    if told is not None and told.chunk_count > len(chunks):
+        raise DataError(
+            "the index lacks chunks", where=path, expected=told.chunk_count, got=len(chunks)
+        )
     size = path.stat().st_size
     for chunk in chunks:
         if chunk.chunk_start_offset + chunk.chunk_length > size:

@@ -139,3 +139,21 @@ def test_what_is_no_bag_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no metadata\.yaml"):
         Bag(tmp_path / "bag")
     assert Bag(tmp_path / "bag", recover=True).counts == {"/image": 10, "/text": 10}
+
+
+@pytest.mark.parametrize("which", ["a chunk is forgotten", "a time is wrong"])
+def test_an_index_that_is_damaged_is_refused_or_made_anew(which: str, tmp_path: Path) -> None:
+    """The library takes it as it is; episodes would be missing in silence."""
+    write(tmp_path / "bag", files=1)
+    path = tmp_path / "bag/bag_0.mcap"
+    data = bytearray(path.read_bytes())
+    statistics = data.rindex(b"\x0b" + (46 + 2 * 10).to_bytes(8, "little"))
+    chunk_index = data.index(b"\x08", data.rindex(b"/text", 0, statistics))
+    if which == "a chunk is forgotten":
+        data[chunk_index] = 0x7F  # an opcode that readers skip
+    else:
+        data[chunk_index + 9] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"the index (is damaged|lacks chunks).*--recover"):
+        Bag(path)
+    assert len(list(Bag(path, recover=True).messages(["/text"]))) == 5
