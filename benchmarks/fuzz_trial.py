@@ -6,6 +6,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -305,20 +306,19 @@ def run_captured(call: Callable[[], int], folder: Path) -> tuple[int, str, str]:
         for number, file in enumerate(files, 1):
             os.dup2(file.fileno(), number)
         try:
-            status = call()
+            with redirect_stdout(files[0]), redirect_stderr(files[1]):
+                status = call()
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else 1
         except Exception:
-            traceback.print_exc()
+            traceback.print_exc(file=files[1])
             status = -1
-        sys.stdout.flush()
-        sys.stderr.flush()
     finally:
+        for file in files:
+            file.close()
         for number, descriptor in enumerate(kept, 1):
             os.dup2(descriptor, number)
             os.close(descriptor)
-        for file in files:
-            file.close()
     out, err = ((folder / name).read_text(errors="replace") for name in (".out", ".err"))
     return status, out, err
 

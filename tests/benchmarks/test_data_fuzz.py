@@ -2,8 +2,10 @@
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -51,20 +53,15 @@ def test_the_judge_sees_what_is_wrong(tmp_path: Path) -> None:
     assert found.outcome == trial.Outcome.LOST
     found = trial._judged("read", case, "", content, fewer, reported=True)
     assert found.outcome == trial.Outcome.REPORTED
-    state = content.recordings[0].columns["observation.state"]
-    state_before = state.copy()
-    whole = trial.Content(
-        (_with(content.recordings[0], state_before), *content.recordings[1:]), content.features, ()
-    )
-    state[0, 0] += 1
-    found = trial._judged("read", case, "", whole, content, reported=False)
+    state = content.recordings[0].columns["observation.state"] + np.float32(1)
+    recordings = (_with(content.recordings[0], state), *content.recordings[1:])
+    other = trial.Content(recordings, content.features, ())
+    found = trial._judged("read", case, "", content, other, reported=False)
     assert found.outcome == trial.Outcome.ALTERED
     edit = trial.Case(made, "edited", 0, 0)
-    assert trial._judged("read", edit, "", whole, content, reported=False).outcome == "as_it_stands"
+    assert trial._judged("read", edit, "", content, other, reported=False).outcome == "as_it_stands"
     assert trial._refused("info", "Traceback (most recent call last)\n").outcome == "no_clear_line"
 
 
 def _with(recording, state):
-    from dataclasses import replace
-
     return replace(recording, columns={**recording.columns, "observation.state": state})
