@@ -190,17 +190,19 @@ def rows() -> list[dict[str, Any]]:
 
 def targets(known: dict[str, dict[str, Any]]) -> list[Target]:
     """The command that takes the most."""
-    mine = [row for cell, row in known.items() if cell.startswith("memory/")]
+    names = list(steps(Path()))
+    mine = [row for name in names if (row := known.get(f"memory/{name}")) is not None]
+    complete = len(mine) == len(names)
     peak = max((row["peak_gb"] for row in mine), default=None)
     least = min((row["dataset_gb"] for row in mine), default=0.0)
     return [
         Target(
             "peak_memory",
-            f"under {WANTED_GB:g} GB with any data command on a dataset of 20 GB ({len(mine)} "
-            "commands, whole process tree)",
+            f"under {WANTED_GB:g} GB with any data command on a dataset of 20 GB "
+            f"({len(mine)} of {len(names)} commands measured, whole process tree)",
             peak,
             "GB",
-            peak is not None and peak < WANTED_GB and least >= 0.99 * BYTES / 1e9,
+            complete and peak is not None and peak < WANTED_GB and least >= 0.99 * BYTES / 1e9,
             AGAIN,
         )
     ]

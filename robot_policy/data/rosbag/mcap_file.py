@@ -126,7 +126,16 @@ class McapFile:
                     stream.seek(chunk.message_index_offsets[number] + _RECORD_HEAD_BYTES)
                     index = MessageIndex.read(ReadDataStream(stream))
                     times += [time for time, _ in index.records]
-            return np.sort(np.array(times, dtype=np.int64))
+        told = self.counts.get(topic, 0)
+        if self._summary.statistics and len(times) != told:  # no sum is kept of this index
+            raise DataError(
+                "the index of messages is damaged",
+                where=f"{self.path}, {topic}",
+                expected=f"{told} messages",
+                got=len(times),
+                hint=_RECOVER,
+            )
+        return np.sort(np.array(times, dtype=np.int64))
 
     def messages(
         self, topics: Collection[str], *, start_ns: int | None = None, end_ns: int | None = None

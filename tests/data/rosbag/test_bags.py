@@ -157,3 +157,16 @@ def test_an_index_that_is_damaged_is_refused_or_made_anew(which: str, tmp_path: 
     with pytest.raises(DataError, match=r"the index (is damaged|lacks chunks).*--recover"):
         Bag(path)
     assert len(list(Bag(path, recover=True).messages(["/text"]))) == 5
+
+
+def test_an_index_of_messages_that_lacks_some_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "bag", files=1)
+    path = tmp_path / "bag/bag_0.mcap"
+    data = bytearray(path.read_bytes())
+    file = Bag(path).files[0]
+    (chunk,) = file._summary.chunk_indexes
+    for start in chunk.message_index_offsets.values():
+        data[start + 11 : start + 15] = bytes(4)  # the length of its list
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"/text: the index of messages is damaged; expected 5"):
+        Bag(path).log_times("/text")
