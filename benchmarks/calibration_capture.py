@@ -9,6 +9,7 @@ same with the camera 5 mm and 0.5 degrees elsewhere.
 """
 
 import argparse
+import resource
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import calibration_path  # noqa: F401
 import numpy as np
 from jobs import Job
 from measure import ROOT, Target
+from numpy.typing import NDArray
 
 from calibration.hand_eye.data import Mounting
 from calibration.pose_difference import pose_difference
@@ -29,7 +31,7 @@ from robot_policy.core.files import read_json, write_json
 from robot_policy.core.geometry import inverse
 from sim.registry import make_environment
 
-type Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+type Array = NDArray[np.floating]
 
 FOLDER = ROOT / "runs" / "calibration" / "capture"
 AGAIN = "python benchmarks/calibration.py --only capture"
@@ -104,7 +106,8 @@ def targets(known: dict[str, dict[str, Any]]) -> list[Target]:
         ),
         target(
             "capture_solve_s",
-            f"solving the captured set under {SOLVE_S:g} s, program start included; {both}",
+            f"solving the captured set under {SOLVE_S:g} s of one core, program start and reading "
+            f"the pictures included; {both}",
             worst("solve_s"),
             "s",
             SOLVE_S,
@@ -167,10 +170,7 @@ def measure(mounting: str, poses: int) -> dict[str, Any]:
     )
     told = read_json(report)
     result = folder / "hand_eye.yaml"
-    solve_s = run(
-        *("calibrate", "hand-eye", samples, "--mounting", mounting, "--board", board),
-        *("--intrinsics", samples / f"{CAMERAS[mounting]}.yaml", "--output", result),
-    )
+    solve_s = solve(mounting, samples, board, result)
     found = CalibrationResult.load(result)
     name = f"{Mounting(mounting).camera_parent}_T_camera"
     error_mm, error_deg = pose_difference(truth(mounting), found.transform(name))
@@ -206,6 +206,21 @@ def measure(mounting: str, poses: int) -> dict[str, Any]:
         "drift_mm": {k: round(v["shift_mm"], 3) for k, v in verdicts.items()},
         "drift_deg": {k: round(v["turn_deg"], 4) for k, v in verdicts.items()},
     }
+
+
+def solve(mounting: str, samples: Path, board: Path, result: Path) -> float:
+    """Solves, and returns the processor time of the whole program [s]."""
+
+    def spent_s() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    before_s = spent_s()
+    run(
+        *("calibrate", "hand-eye", samples, "--mounting", mounting, "--board", board),
+        *("--intrinsics", samples / f"{CAMERAS[mounting]}.yaml", "--output", result),
+    )
+    return spent_s() - before_s
 
 
 def run(*arguments: object, status: int = 0) -> float:
