@@ -154,6 +154,7 @@ def test_a_known_camera_needs_no_exploring(robot: RobotDescription, tmp_path: Pa
     assert tally.weakest_turn_deg > 15.0
 
 
+@pytest.mark.slow
 def test_a_camera_that_is_elsewhere_is_looked_for(robot: RobotDescription, tmp_path: Path) -> None:
     wrong = HAND_T_CAMERA @ transform(matrix_from_rotvec(np.array([0.9, 0.0, 0.0])), np.zeros(3))
     tally = capture(eye_in_hand(robot), tmp_path / "s", 7, known=wrong)
