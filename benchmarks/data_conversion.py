@@ -20,6 +20,7 @@ from robot_policy.core.files import read_json, write_json
 from robot_policy.core.robot import load_robot
 from robot_policy.data import ros_messages
 from robot_policy.data.bag_writer import BagWriter
+from robot_policy.data.formats.lerobot_layout import BOOKKEEPING
 from robot_policy.data.formats.registry import detect_format
 from robot_policy.data.formats.rosbag_layout import absolute
 from robot_policy.data.frames import load_frames
@@ -79,7 +80,9 @@ def difference(one: Path, two: Path) -> Difference:
 
 def _values(a: Recording, b: Recording) -> int:
     told = (a.task, a.success, dict(a.metadata)) != (b.task, b.success, dict(b.metadata))
-    differing = int(told) + len(a.columns.keys() ^ b.columns.keys())
+    # LeRobot's own bookkeeping is no feature: numbers and times that follow from the others.
+    ours, theirs = a.columns.keys() - BOOKKEEPING.keys(), b.columns.keys() - BOOKKEEPING.keys()
+    differing = int(told) + len(ours ^ theirs)
     for key in a.columns.keys() & b.columns.keys():
         here, there = a.columns[key], b.columns[key]
         if here.dtype != there.dtype or here.shape != there.shape:
