@@ -52,19 +52,26 @@ class CameraCalibration:
         return cls(parent, (x, y, z), (w, i, j, k), digest)
 
     @classmethod
-    def read(cls, path: Path, *, base_frame: str, ee_frame: str) -> Self:
+    def read(cls, path: Path, *, base_frame: str, ee_frame: str, camera: str = "camera") -> Self:
         """Reads the result of a calibration, JSON or YAML.
 
         Args:
-            path: A file with ``values.base_T_camera`` or ``values.gripper_T_camera``, 4 x 4 rows.
+            path: A file with ``values.base_T_camera`` or ``values.gripper_T_camera``, 4 x 4 rows;
+                in a result of several cameras their names are in place of ``camera``.
             base_frame: Name of the robot's base.
             ee_frame: Name of its end effector.
+            camera: Name of the camera.
 
         Raises:
             ConfigError: If the file is missing or holds neither.
         """
         values = _values(path)
-        parents = {"base_T_camera": base_frame, "gripper_T_camera": ee_frame}
+        names = dict.fromkeys(["camera", camera])
+        parents = {
+            f"{frame}_T_{name}": parent
+            for name in names
+            for frame, parent in (("base", base_frame), ("gripper", ee_frame))
+        }
         for name, parent in parents.items():
             if name in values:
                 pose = _pose(values[name], where=path, name=name)

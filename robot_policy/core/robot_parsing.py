@@ -102,7 +102,7 @@ def _parse(data: Mapping[str, Any], where: object, folder: Path) -> RobotDescrip
         ee_pose_topic=topics.get("ee_pose"),
         environment_state_topic=topics.get("environment_state"),
         cameras={
-            str(name): _camera(camera, base, end, folder)
+            str(name): _camera(str(name), camera, frames=(base, end), folder=folder)
             for name, camera in data.get("cameras", {}).items()
         },
         workspace=_workspace(data["workspace"]),
@@ -114,12 +114,16 @@ def _parse(data: Mapping[str, Any], where: object, folder: Path) -> RobotDescrip
     )
 
 
-def _camera(entries: Mapping[str, Any], base: str, end: str, folder: Path) -> CameraDescription:
+def _camera(
+    name: str, entries: Mapping[str, Any], *, frames: tuple[str, str], folder: Path
+) -> CameraDescription:
     known = dict(entries)
-    name = known.pop("calibration", None)
-    if name is not None:
-        path = folder / str(name)
-        known["calibration"] = CameraCalibration.read(path, base_frame=base, ee_frame=end)
+    file = known.pop("calibration", None)
+    if file is not None:
+        base, end = frames
+        known["calibration"] = CameraCalibration.read(
+            folder / str(file), base_frame=base, ee_frame=end, camera=name
+        )
     return CameraDescription(**known)
 
 

@@ -34,7 +34,14 @@ def calibrated(folder: Path, pose: np.ndarray, *, name: str = "base_T_camera") -
 
 
 @pytest.mark.parametrize(
-    ("name", "parent"), [("base_T_camera", "panda_link0"), ("gripper_T_camera", "panda_hand_tcp")]
+    ("name", "parent"),
+    [
+        ("base_T_camera", "panda_link0"),
+        ("gripper_T_camera", "panda_hand_tcp"),
+        # As in the result of several cameras.
+        ("base_T_agentview", "panda_link0"),
+        ("gripper_T_agentview", "panda_hand_tcp"),
+    ],
 )
 def test_a_description_refers_to_a_calibration(tmp_path: Path, name: str, parent: str) -> None:
     robot = load_robot(calibrated(tmp_path, POSE, name=name))
