@@ -1,12 +1,16 @@
 """Memories: situations that were seen, and the chunks that were executed in them."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from robot_policy.core.errors import ConfigError
+
 _ROWS_AT_ONCE = 4096
+_FLOAT_BYTES, _INDEX_BYTES = 4, 8
 
 
 class MemoryBank(nn.Module):
@@ -37,6 +41,21 @@ class MemoryBank(nn.Module):
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def check_size(self, count: int, *, most_megabytes: float) -> None:
+        """Checks that `count` memories do not take too much.
+
+        Raises:
+            ConfigError: If they would; says how much.
+        """
+        numbers = self.keys.shape[1] + math.prod(self.chunks.shape[1:])
+        megabytes = count * (_FLOAT_BYTES * numbers + _INDEX_BYTES) / 1e6
+        if megabytes > most_megabytes:
+            raise ConfigError(
+                f"{count} memories would take {megabytes:.2g} MB",
+                where="most_megabytes",
+                expected=f"at most {most_megabytes:g} MB",
+            )
 
     def fill(self, keys: Tensor, chunks: Tensor, episodes: Tensor) -> None:
         """Puts memories in place of those that are there."""

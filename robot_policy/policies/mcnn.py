@@ -19,8 +19,6 @@ from robot_policy.nets.observation_encoder import ObservationEncoder
 from robot_policy.nets.vision import VisionConfig
 from robot_policy.policies.module import Batch, PolicyModule, masked_mean
 
-_BYTES = 4
-
 
 @dataclass(frozen=True)
 class McnnConfig(VisionConfig):
@@ -111,7 +109,7 @@ class Mcnn(PolicyModule[McnnConfig]):
         """
         keys, episodes = self.encoder(windows).flatten(1), windows[EPISODE]
         count = max(1, round(self.config.memories * len(keys)))
-        self._check_size(count)
+        self.bank.check_size(count, most_megabytes=self.config.most_megabytes)
         generator = torch.Generator().manual_seed(seed)
         chosen = CHOICES[self.config.choice](keys.cpu(), count, generator).to(keys.device)
         self.bank.fill(keys[chosen], windows[ACTION][chosen], episodes[chosen])
@@ -156,13 +154,3 @@ class Mcnn(PolicyModule[McnnConfig]):
                 neighbour = torch.cat([chunk.flatten(1), weight[:, None]], dim=1)
             features = torch.cat([features, neighbour], dim=1)
         return torch.tanh(self.net(features)).unflatten(-1, (-1, self.spec.action.size))
-
-    def _check_size(self, count: int) -> None:
-        entry = self.encoder.out_features + self.spec.horizon * self.spec.action.size + 2
-        megabytes = count * entry * _BYTES / 1e6
-        if megabytes > self.config.most_megabytes:
-            raise ConfigError(
-                f"{count} memories would take {megabytes:.0f} MB",
-                where="memories and most_megabytes",
-                expected=f"at most {self.config.most_megabytes:g} MB",
-            )

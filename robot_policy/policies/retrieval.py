@@ -16,8 +16,6 @@ from robot_policy.nets.observation_encoder import ObservationEncoder
 from robot_policy.nets.vision import VisionConfig
 from robot_policy.policies.module import Batch, PolicyModule, masked_mean
 
-_BYTES = 4
-
 
 @dataclass(frozen=True)
 class RetrievalConfig(VisionConfig):
@@ -105,7 +103,7 @@ class Retrieval(PolicyModule[RetrievalConfig]):
         """
         del seed
         keys = self.encoder(windows)[:, -1]
-        self._check_size(len(keys))
+        self.bank.check_size(len(keys), most_megabytes=self.config.most_megabytes)
         self.bank.fill(keys, windows[ACTION], windows[EPISODE])
         distances = leave_one_out(keys, windows[EPISODE], self.bank)
         distances = distances[distances.isfinite()]
@@ -149,13 +147,3 @@ class Retrieval(PolicyModule[RetrievalConfig]):
         )
         weights = torch.softmax(-distances / self.log_bandwidth.exp(), dim=1)
         return (weights[..., None, None] * self.bank.chunks[index]).sum(1)
-
-    def _check_size(self, count: int) -> None:
-        entry = self.encoder.step_features + self.spec.horizon * self.spec.action.size + 2
-        megabytes = count * entry * _BYTES / 1e6
-        if megabytes > self.config.most_megabytes:
-            raise ConfigError(
-                f"{count} demonstrated steps would take {megabytes:.0f} MB",
-                where="most_megabytes",
-                expected=f"at most {self.config.most_megabytes:g} MB",
-            )

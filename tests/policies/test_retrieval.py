@@ -105,5 +105,5 @@ def test_refusals() -> None:
     with pytest.raises(ConfigError, match="neighbours"):
         RetrievalConfig(neighbours=0)
     module = build(most_megabytes=1e-4)
-    with pytest.raises(ConfigError, match="20 demonstrated steps would take"):
+    with pytest.raises(ConfigError, match="20 memories would take"):
         module.memorise(lines(module), seed=0)
