@@ -2,13 +2,12 @@
 
 import html.parser
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import needs_browser, title_in_browser
 
 from calibration.board import Board, BoardKind
 from calibration.detection import detect
@@ -187,7 +186,7 @@ def test_bars_far_above_the_others_do_not_flatten_them() -> None:
     assert "↑" in drawn
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+@needs_browser
 def test_a_browser_draws_the_page(
     run: tuple[CalibrationResult, CameraViews], tmp_path: Path
 ) -> None:
@@ -200,19 +199,5 @@ def test_a_browser_draws_the_page(
       document.title = `charts ${drawn.length} pictures ${shown.length} overflows ${wide}`;
     });</script>"""
     path.write_text(path.read_text().replace("</body>", probe + "</body>"))
-    output = subprocess.run(
-        [
-            "chromium",
-            *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            *(f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=20000"),
-            *("--window-size=420,900", "--dump-dom", path.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    title = re.search(r"<title>(.*?)</title>", output.stdout)
-    assert title is not None
-    assert title[1] == "charts 7 pictures 4 overflows false"
+    title = title_in_browser(path, tmp_path / "profile", "--window-size=420,900")
+    assert title == "charts 7 pictures 4 overflows false"

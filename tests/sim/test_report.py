@@ -3,14 +3,13 @@
 import base64
 import html.parser
 import re
-import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import needs_browser, title_in_browser
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -165,7 +164,7 @@ def test_the_interval_is_drawn_in_order(a: float, b: float, c: float) -> None:
     assert float(x) - 0.11 <= middle <= float(x) + float(width) + 0.11
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+@needs_browser
 def test_a_browser_runs_the_page_and_plays_its_video(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     write_report(path, a_result(), videos=[a_video(tmp_path)])
@@ -181,17 +180,5 @@ def test_a_browser_runs_the_page_and_plays_its_video(tmp_path: Path) -> None:
     });
     </script>"""
     path.write_text(path.read_text().replace("</body>", probe + "</body>"))
-    output = subprocess.run(
-        [
-            "chromium",
-            *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            *(f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000"),
-            *("--dump-dom", path.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    assert "<title>first 100002 video 32</title>" in output.stdout
+    title = title_in_browser(path, tmp_path / "profile")
+    assert title == "first 100002 video 32"

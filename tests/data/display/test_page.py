@@ -5,12 +5,12 @@ import html.parser
 import json
 import re
 import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import needs_browser, title_in_browser
 
 from robot_policy.cli.main import main
 from robot_policy.data.display.page import render_page
@@ -149,25 +149,11 @@ addEventListener("load", () => {
 </script>"""
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+@needs_browser
 def test_a_browser_draws_the_plots_and_plays_the_video(dataset: Path, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     page = render_page(*opened(dataset))
     # The page itself tells what it came to.
     path.write_text(page.replace("</body>", PROBE + "</body>"))
-    output = subprocess.run(
-        [
-            "chromium",
-            *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            *(f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=20000"),
-            *("--dump-dom", path.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    title = re.search(r"<title>(.*?)</title>", output.stdout)
-    assert title is not None
-    assert title[1] == "runs true lines 5 width 48"
+    title = title_in_browser(path, tmp_path / "profile")
+    assert title == "runs true lines 5 width 48"
