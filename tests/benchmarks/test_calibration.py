@@ -17,6 +17,7 @@ rig = pytest.importorskip("calibration_rig")
 statistics = pytest.importorskip("calibration_statistics")
 records = pytest.importorskip("calibration_records")
 tables = pytest.importorskip("calibration_tables")
+generated = pytest.importorskip("generated")
 
 
 @pytest.mark.parametrize("mounting", Mounting)
@@ -84,7 +85,8 @@ def test_the_tables_of_the_docs_come_from_the_results(tmp_path: Path) -> None:
     page.write_text("no marks")
     with pytest.raises(DataError, match="no place for the tables"):
         tables.write_tables(results, page)
-    page.write_text(f"before\n{tables.BEGIN}\nOUTDATED\n{tables.END}\nafter\n")
+    begin = generated.mark("calibration")
+    page.write_text(f"before\n{begin}\nOUTDATED\n{generated.END}\nafter\n")
     for _ in range(2):
         tables.write_tables(results, page)
     text = page.read_text()
