@@ -77,7 +77,7 @@ def run_jobs(jobs: Sequence[Job], *, at_once: int, logs: Path) -> list[str]:
         Names of the jobs that failed or were left out.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    threads = max(1, (os.cpu_count() or 1) // at_once)
+    threads = max(1, len(os.sched_getaffinity(0)) // at_once)
     waiting = [job for job in jobs if not job.done]
     done = {job.name for job in jobs if job.done}
     running: dict[subprocess.Popen[bytes], tuple[Job, float]] = {}

@@ -8,33 +8,55 @@ that was stopped goes on, so the script can be ended and started at any time.
 import argparse
 import sys
 
-from cells import Evaluation, Training, data_job, evaluation_job, training_job
+from cells import Evaluation, Training, data_job, evaluation_job, relative, training_job
 from jobs import Job, run_jobs, with_needs
 from measure import ROOT
-from memory_report import ARMS, COUNTS, SEEDS, TASKS, VERIFIED, write_report
+from memory_report import (
+    ARMS,
+    COUNTS,
+    DIFFUSION_ARMS,
+    DIFFUSION_COUNT,
+    SEEDS,
+    TASKS,
+    VERIFIED,
+    write_report,
+)
+from policy_report import Row
+
+from robot_policy.core.files import read_json
 
 FOLDER = ROOT / "runs" / "memory"
+SPEED = FOLDER / "speed.json"
 AGAIN = "python benchmarks/memory.py"
-RECALL_EPISODES = 200
-RECALL_STEPS = 12_000
+RECALL_EPISODES = 100
+RECALL_STEPS = 6000
 STEPS = {"can": 6000, "square": 6000}
-CONTEXT = ("--policy.history", "16", "--policy.history-stride", "6")
-"""16 observations 0.3 s apart: 4.5 s, where the cube is in the middle for 3 to 4 s."""
-TEMPERATURE = ("--policy.temperature", "0")
+NETWORK = ("--policy.width", "96", "--policy.layers", "3")
+CONTEXT = ("--policy.history", "8", "--policy.history-stride", "12")
+"""8 observations 0.6 s apart: 4.2 s, where the cube is in the middle for 2.5 to 3 s."""
+LONG = (*NETWORK, *CONTEXT, "--policy.prediction-length", "16")
 RECALL = {
-    "past_token": (*CONTEXT, "--policy.prediction-length", "31"),
-    "future_only": (*CONTEXT, "--policy.prediction-length", "31", "--policy.past-steps", "0"),
-    "short": ("--policy.history", "1", "--policy.prediction-length", "16"),
+    "past_token": LONG,
+    "future_only": (*LONG, "--policy.past-steps", "0"),
+    "short": (*NETWORK, "--policy.history", "1", "--policy.prediction-length", "9"),
 }
-"""Past-token prediction and its controls: options of `train past_token`."""
+"""Past-token prediction and its controls: options of `train past_token`. All predict 9 actions from
+now on, and all draw at temperature 1, because verification needs candidates that differ."""
+OVER_DIFFUSION = (
+    *("--policy.backbone", "diffusion"),
+    *("--policy.backbone-options", "backbone=mlp", "temperature=0"),
+)
 OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "bc": ("bc", ()),
+    "backbone": ("mcnn", ("--policy.memory", "none")),
     "mcnn": ("mcnn", ()),
-    "neighbour_as_input": ("mcnn", ("--policy.neighbour-as-input",)),
+    "neighbour_as_input": ("mcnn", ("--policy.memory", "input")),
     "nearest": ("retrieval", ("--policy.neighbours", "1")),
     "vinn": ("retrieval", ()),
+    "diffusion_backbone": ("mcnn", (*OVER_DIFFUSION, "--policy.memory", "none")),
+    "mcnn_diffusion": ("mcnn", OVER_DIFFUSION),
 }
-"""Arm to policy and options; `bc` is the backbone of `mcnn` alone."""
+"""Arm to policy and options. A backbone is that of the arm with memories, and differs in nothing
+else."""
 
 
 def trainings() -> list[Training]:
@@ -46,15 +68,14 @@ def trainings() -> list[Training]:
             "recall",
             "recall",
             RECALL_STEPS,
-            # Verification chooses among candidates, so they have to differ.
-            options if arm == "past_token" else (*options, *TEMPERATURE),
+            options,
             folder=FOLDER,
         )
         for arm, options in RECALL.items()
     ]
     for task in TASKS:
         for count in COUNTS:
-            for arm in ARMS:
+            for arm in (*ARMS, *(DIFFUSION_ARMS if count == DIFFUSION_COUNT else ())):
                 policy, options = OPTIONS[arm]
                 # Nothing that retrieval does depends on the seed.
                 seeds = SEEDS[:1] if policy == "retrieval" else SEEDS
@@ -78,12 +99,13 @@ def evaluations() -> list[Evaluation]:
     cells: list[Evaluation] = []
     for training in trainings():
         episodes = 200 if training.task == "recall" else 100
-        cells.append(Evaluation(training.name, training, episodes=episodes))
-        if training.name == "past_token-recall":
-            for count in VERIFIED:
-                arguments = ("--verify-past", "--candidates", str(count))
-                name = f"{training.name}@verified{count}"
-                cells.append(Evaluation(name, training, (), arguments, episodes))
+        if training.name != "past_token-recall":
+            cells.append(Evaluation(training.name, training, episodes=episodes))
+            continue
+        for count in VERIFIED:  # 1 is no verification
+            arguments = ("--verify-past", "--candidates", str(count))
+            name = f"{training.name}@verified{count}"
+            cells.append(Evaluation(name, training, (), arguments, episodes))
     return cells
 
 
@@ -95,7 +117,14 @@ def jobs(device: str) -> list[Job]:
     for training in trainings():
         listed.append(training_job(training, device))
         listed += [evaluation_job(c, device) for c in evaluations() if c.training == training]
-    return listed
+    speed = ("benchmarks/memory_speed.py", "--json", relative(SPEED))
+    return [*listed, Job("speed", speed, SPEED, alone=True)]
+
+
+def rows() -> list[Row]:
+    """Returns what was measured."""
+    speed = read_json(SPEED)["rows"] if SPEED.exists() else []
+    return [*(row for cell in evaluations() if (row := cell.row()) is not None), *speed]
 
 
 def main() -> int:
@@ -112,8 +141,7 @@ def main() -> int:
         failed = run_jobs(chosen, at_once=arguments.at_once, logs=FOLDER / "logs")
         for name in failed:
             print(f"memory: {name} failed or was left out; see {FOLDER / 'logs'}", file=sys.stderr)
-    measured = [row for cell in evaluations() if (row := cell.row()) is not None]
-    write_report(measured, command=AGAIN)
+    write_report(rows(), command=AGAIN)
     return int(bool(failed))
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, TypeAliasType, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
-from robot_policy.core.errors import ConfigError, UnknownNameError
+from robot_policy.core.errors import UnknownNameError
+from robot_policy.core.option_values import parse_value, split_words
 from robot_policy.runtime.policy_folder import PolicyFolder, PolicyKind
 
 
@@ -22,10 +22,7 @@ def parse_options(words: Sequence[str], *, checkpoint: Path) -> Mapping[str, Any
         UnknownNameError: If the policy has no such option.
         CheckpointError: If there is no checkpoint.
     """
-    pairs = [_split(word) for word in words]
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        raise ConfigError("an option is given twice", where="--options", got=" ".join(words))
+    values = split_words(words, option="--options")
     if not values:
         return {}
     folder = PolicyFolder.find(checkpoint)
@@ -41,49 +38,3 @@ def parse_options(words: Sequence[str], *, checkpoint: Path) -> Mapping[str, Any
         if key not in valid:
             raise UnknownNameError.of("sampling option", key, valid, where=name)
     return {key: parse_value(text, hints[key], where=key) for key, text in values.items()}
-
-
-def parse_value(text: str, hint: Any, *, where: str) -> Any:
-    """Reads one value of a hyper-parameter.
-
-    Args:
-        text: As typed.
-        hint: int, float, bool, str, a Literal of texts, a tuple of one type, or one of these or
-            None.
-        where: Named in the error.
-
-    Raises:
-        ConfigError: If it is none; says what would have been.
-    """
-    if isinstance(hint, TypeAliasType):
-        hint = hint.__value__
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        if text not in arguments:
-            raise UnknownNameError.of(where, text, arguments, where="--options")
-        return text
-    if origin is tuple:
-        return tuple(parse_value(part, arguments[0], where=where) for part in text.split(","))
-    if origin in (Union, UnionType):
-        if text.lower() == "none" and NoneType in arguments:
-            return None
-        return parse_value(text, next(a for a in arguments if a is not NoneType), where=where)
-    return _parse_plain(text, hint, where)
-
-
-def _parse_plain(text: str, kind: type, where: str) -> Any:
-    booleans = {"true": True, "false": False}
-    try:
-        return booleans[text.lower()] if kind is bool else kind(text)
-    except (KeyError, ValueError) as error:
-        expected = "true or false" if kind is bool else kind.__name__
-        raise ConfigError(
-            "not a value it can have", where=f"--options {where}", expected=expected, got=text
-        ) from error
-
-
-def _split(word: str) -> tuple[str, str]:
-    key, separator, value = word.partition("=")
-    if not key or not separator or not value:
-        raise ConfigError("not an option", where="--options", expected="key=value", got=word)
-    return key, value

@@ -4,10 +4,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from robot_policy.core.errors import ConfigError
+from robot_policy.nets.memory_index import MemoryIndex, load_faiss
 
 _ROWS_AT_ONCE = 4096
 _FLOAT_BYTES, _INDEX_BYTES = 4, 8
@@ -22,6 +24,11 @@ class MemoryBank(nn.Module):
     Args:
         key_size: D.
         chunk_shape: (L, A).
+        indexed: Search by an index, which is faster among tens of thousands and may miss the
+            nearest; on a CPU, and not in training or in an exported policy, which look at all.
+
+    Raises:
+        ConfigError: If it should be indexed and faiss is not installed.
 
     Attributes:
         keys: (K, D).
@@ -32,9 +39,17 @@ class MemoryBank(nn.Module):
     keys: Tensor
     chunks: Tensor
     episodes: Tensor
+    half_squares: Tensor
 
-    def __init__(self, key_size: int, chunk_shape: tuple[int, int]) -> None:
+    def __init__(
+        self, key_size: int, chunk_shape: tuple[int, int], *, indexed: bool = False
+    ) -> None:
         super().__init__()
+        if indexed:
+            load_faiss()
+        self._indexed = indexed
+        self._index: MemoryIndex | None = None
+        self.register_buffer("half_squares", torch.zeros(0), persistent=False)
         self.register_buffer("keys", torch.zeros(0, key_size))
         self.register_buffer("chunks", torch.zeros(0, *chunk_shape))
         self.register_buffer("episodes", torch.zeros(0, dtype=torch.int64))
@@ -60,6 +75,7 @@ class MemoryBank(nn.Module):
     def fill(self, keys: Tensor, chunks: Tensor, episodes: Tensor) -> None:
         """Puts memories in place of those that are there."""
         self.keys, self.chunks, self.episodes = keys.clone(), chunks.clone(), episodes.clone()
+        self._keys_changed()
 
     def nearest(self, queries: Tensor, *, without: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Finds the nearest memory of every query.
@@ -72,8 +88,21 @@ class MemoryBank(nn.Module):
         Returns:
             Distances (B,), and indices (B,).
         """
-        distances, index = self.find(queries, 1, without=without)
-        return distances[:, 0], index[:, 0]
+        if without is not None or self._searches_index():
+            distances, found = self.find(queries, 1, without=without)
+            return distances[:, 0], found[:, 0]
+        if not self.keys.is_cuda and not torch.compiler.is_exporting():
+            return self._nearest_by_numpy(queries)
+        found = self._similarity(queries).argmax(1)
+        return self._apart(queries, found), found
+
+    def _nearest_by_numpy(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """The same with a quarter of the cost per call, which is most of it for one query."""
+        keys, asked = self.keys.numpy(), queries.detach().numpy()
+        found = (asked @ keys.T - self.half_squares.numpy()).argmax(1)
+        apart = keys[found] - asked
+        distances = np.sqrt(np.einsum("bd,bd->b", apart, apart) / keys.shape[1])
+        return torch.from_numpy(distances), torch.from_numpy(found)
 
     def find(
         self, queries: Tensor, count: int, *, without: Tensor | None = None
@@ -81,20 +110,40 @@ class MemoryBank(nn.Module):
         """Finds the `count` nearest memories of every query, or as many as there are.
 
         Returns:
-            Distances (B, k), the smallest first, and indices (B, k).
+            Distances (B, k), the smallest first, inf where there is none of another episode, and
+            indices (B, k).
         """
-        distances = self._distances(queries)
+        count = min(count, len(self))
+        if without is None and self._searches_index():
+            found = self._look_up(queries, count)
+            return self._apart(queries, found), found
+        similarity = self._similarity(queries)
         if without is not None:
             own = without[:, None] == self.episodes[None]
-            distances = distances.masked_fill(own, torch.inf)
-        found, index = distances.topk(min(count, len(self)), dim=1, largest=False)
-        return found, index
+            similarity = similarity.masked_fill(own, -torch.inf)
+        nearness, found = similarity.topk(count, dim=1)
+        distances = self._apart(queries, found)
+        return distances.masked_fill(nearness.isneginf(), torch.inf), found
 
-    def _distances(self, queries: Tensor) -> Tensor:
-        """(B, K). |q - k|^2 = |q|^2 - 2 q k + |k|^2, which is one product of matrices."""
-        squares = (queries**2).sum(1, keepdim=True) + (self.keys**2).sum(1)
-        product = queries @ self.keys.T
-        return ((squares - 2.0 * product).clamp(min=0.0) / self.keys.shape[1]).sqrt()
+    def _similarity(self, queries: Tensor) -> Tensor:
+        """(B, K), larger is nearer: |q - k|^2 = |q|^2 - 2 (q k - |k|^2 / 2)."""
+        return torch.addmm(self.half_squares, queries, self.keys.T, beta=-1.0)
+
+    def _apart(self, queries: Tensor, found: Tensor) -> Tensor:
+        """Distances of queries (B, D) to memories (B,) or (B, k).
+
+        From their differences, so that the distance of a memory to itself is 0.
+        """
+        apart = self.keys[found] - (queries if found.ndim == 1 else queries[:, None])
+        return apart.square().mean(-1).sqrt()
+
+    def _searches_index(self) -> bool:
+        return self._indexed and not self.keys.is_cuda and not torch.compiler.is_exporting()
+
+    def _look_up(self, queries: Tensor, count: int) -> Tensor:
+        if self._index is None:
+            self._index = MemoryIndex(self.keys.numpy())
+        return torch.from_numpy(self._index.find(queries.detach().numpy(), count))
 
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any
@@ -105,6 +154,11 @@ class MemoryBank(nn.Module):
             if value is not None:
                 setattr(self, name, torch.empty_like(value))
         super()._load_from_state_dict(state_dict, prefix, *arguments)  # pyright: ignore
+        self._keys_changed()
+
+    def _keys_changed(self) -> None:
+        self.half_squares = 0.5 * self.keys.square().sum(1)
+        self._index = None
 
 
 def leave_one_out(keys: Tensor, episodes: Tensor, bank: MemoryBank) -> Tensor:

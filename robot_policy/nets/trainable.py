@@ -87,6 +87,10 @@ class TrainableModule[C](nn.Module, ABC):
     def after_step(self) -> None:
         """Called after every gradient step: where target networks follow."""
 
+    def figures(self) -> Mapping[str, float]:
+        """What is worth a curve beside the loss, of the last training batch: name to value."""
+        return {}
+
     def no_weight_decay(self) -> frozenset[str]:
         """Names of the parameters that get no weight decay unless a run asks for it by name.
 

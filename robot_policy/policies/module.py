@@ -12,7 +12,10 @@ from robot_policy.core.errors import ConfigError
 from robot_policy.core.policy import standard_normal
 from robot_policy.nets.trainable import Batch, TrainableModule
 
-__all__ = ["Batch", "PolicyModule", "Remembers", "masked_mean"]
+__all__ = ["ERROR_SCALE", "Batch", "PolicyModule", "Remembers", "masked_mean", "scaled"]
+
+ERROR_SCALE = "error_scale"
+"""Key of a batch: by how much (B,) the errors of every row count, where not all count alike."""
 
 
 class PolicyModule[C](TrainableModule[C]):
@@ -89,3 +92,9 @@ def masked_mean(error: Tensor, is_pad: Tensor | None) -> Tensor:
     keep = (~is_pad)[..., None].to(error.dtype)
     per_row = (error * keep).sum((1, 2)) / (keep.sum((1, 2)) * error.shape[-1]).clamp(min=1.0)
     return per_row.mean()
+
+
+def scaled(batch: Batch, *chunks: Tensor) -> tuple[Tensor, ...]:
+    """Returns chunks (B, L, A) times `ERROR_SCALE`, before they are compared with each other."""
+    scale = batch.get(ERROR_SCALE)
+    return chunks if scale is None else tuple(scale[:, None, None] * chunk for chunk in chunks)

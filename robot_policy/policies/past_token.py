@@ -11,7 +11,7 @@ from torch.nn import functional
 from robot_policy.core.errors import ConfigError
 from robot_policy.nets.draws import Draws
 from robot_policy.policies.diffusion import Diffusion, DiffusionConfig
-from robot_policy.policies.module import Batch, masked_mean
+from robot_policy.policies.module import Batch, masked_mean, scaled
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ class PastToken(Diffusion):
         """Mean squared error over the chunk and the past actions of the config."""
         if self.config.past_steps < 0:
             return super().regression(predicted, target, batch)
-        error = functional.mse_loss(predicted.float(), target, reduction="none")
+        predicted, target = scaled(batch, predicted.float(), target)
+        error = functional.mse_loss(predicted, target, reduction="none")
         left_out = torch.arange(error.shape[1], device=error.device)[None].expand(len(error), -1)
         left_out = left_out < self.config.past - self.config.past_steps
         if self.config.mask_padding:

@@ -272,6 +272,7 @@ class Trainer:
         if step % _LOG_EVERY == 0 or last:
             lr = learning_rate(config.optimizer, step, steps=self.steps)
             scalars = {"loss/train": progress.loss or 0.0, "steps_per_s": rate, "lr": lr}
+            scalars |= {f"figures/{name}": x for name, x in self.module.figures().items()}
             logger.log(scalars, step=step)
         if step % config.validate_every == 0 or last:
             progress.validation_loss = self.validate()

@@ -5,8 +5,9 @@ from typing import Literal
 
 import pytest
 
-from robot_policy.cli.sampling_options import parse_options, parse_value
+from robot_policy.cli.sampling_options import parse_options
 from robot_policy.core.errors import ConfigError
+from robot_policy.core.option_values import parse_value
 
 type Sampler = Literal["ddim", "ddpm"]
 

@@ -25,7 +25,7 @@ from robot_policy.policies.denoising.sampler import (
     denoise,
     draws_needed,
 )
-from robot_policy.policies.module import Batch, PolicyModule, masked_mean
+from robot_policy.policies.module import Batch, PolicyModule, masked_mean, scaled
 
 
 class DenoisingPolicy[C: DenoisingConfig](PolicyModule[C]):
@@ -75,7 +75,8 @@ class DenoisingPolicy[C: DenoisingConfig](PolicyModule[C]):
 
     def regression(self, predicted: Tensor, target: Tensor, batch: Batch) -> Tensor:
         """Mean squared error over (B, P + H, A)."""
-        error = functional.mse_loss(predicted.float(), target, reduction="none")
+        predicted, target = scaled(batch, predicted.float(), target)
+        error = functional.mse_loss(predicted, target, reduction="none")
         return masked_mean(error, batch["action_is_pad"] if self.config.mask_padding else None)
 
     def no_weight_decay(self) -> frozenset[str]:
