@@ -16,10 +16,9 @@ _NEAR_HALF_A_TURN = np.pi / 4
 
 def _skew(v: Array) -> Array:
     """Cross-product matrix [v]x of (..., 3) vectors."""
-    x, y, z = np.moveaxis(v, -1, 0)
-    zero = np.zeros_like(x)
-    rows = [np.stack(r, -1) for r in ((zero, -z, y), (z, zero, -x), (-y, x, zero))]
-    return np.stack(rows, -2)
+    K = np.zeros((*v.shape, 3))
+    K[..., 2, 1], K[..., 0, 2], K[..., 1, 0] = v[..., 0], v[..., 1], v[..., 2]
+    return K - np.swapaxes(K, -1, -2)
 
 
 def matrix_from_rotvec(rotvec: Array) -> Array:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from robot_policy.core.errors import DataError
 from robot_policy.data.formats.image_files import decode_image
 
-_JPEG_BEGIN, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+JPEG_BEGIN, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 type Pixels = NDArray[np.uint8]
 
@@ -24,7 +24,7 @@ def decode_picture(data: bytes | memoryview, *, where: object) -> Pixels:
     """
     if not len(data):
         raise DataError("an empty picture", where=where)
-    if bytes(data[:2]) == _JPEG_BEGIN and bytes(data).rfind(_JPEG_END) < 0:
+    if bytes(data[:2]) == JPEG_BEGIN and bytes(data).rfind(_JPEG_END) < 0:
         # The decoders would fill up what is missing with grey.
         raise DataError("the picture is cut off", where=where, got=f"{len(data)} bytes")
     return _decoder()(data, where)

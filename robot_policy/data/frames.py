@@ -1,7 +1,7 @@
 """Images of an episode, whether they are in memory or decoded one by one."""
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,22 @@ class Frames(Protocol):
     def __iter__(self) -> Iterator[NDArray[Any]]:
         """Yields N images (h, w, C)."""
         ...
+
+
+@runtime_checkable
+class FiledFrames(Frames, Protocol):
+    """Images that lie in files of their own, which can be copied instead of coded again."""
+
+    def with_files(self) -> Iterator[tuple[NDArray[Any], bytes | None]]:
+        """Yields what iterating yields, and the JPEG or PNG file of each, None if it has none."""
+        ...
+
+
+def with_files(frames: Frames) -> Iterator[tuple[NDArray[Any], bytes | None]]:
+    """Returns images (h, w, C), and the file of each that can be copied."""
+    if isinstance(frames, FiledFrames):
+        return frames.with_files()
+    return ((image, None) for image in frames)
 
 
 def load_frames(frames: Frames, *, where: object) -> NDArray[Any]:

@@ -2,7 +2,9 @@
 
 from robot_policy.data.formats.contents import KEPT, Content, Contents, Keeping, Kept
 
-_COMPRESSED = "compressed as H.264, unless `--images lossless` embeds them as PNG"
+_COMPRESSED = (
+    "compressed as H.264, unless `--images lossless` embeds them, JPEG as it is and the rest as PNG"
+)
 
 CONTENTS: Contents = {
     Content.VECTORS: KEPT,

@@ -15,7 +15,7 @@ from robot_policy.data.formats.image_files import encode_png
 from robot_policy.data.formats.lerobot_images import IMAGE_TYPE
 from robot_policy.data.formats.lerobot_layout import BOOKKEEPING, is_video
 from robot_policy.data.formats.parquet import arrow_array, arrow_type
-from robot_policy.data.frames import Frames
+from robot_policy.data.frames import Frames, with_files
 from robot_policy.data.recording import Description, Feature
 
 _ROWS_WITH_IMAGES = 64
@@ -61,16 +61,17 @@ def write_data_file(
         path: File to write.
         schema: From `data_schema`.
         columns: Name to (T, *shape).
-        images: Name to T images that lie in the file.
+        images: Name to T images that lie in the file: as the files they came in where they can be
+            copied, else as PNG.
     """
     length = len(next(iter(columns.values())))
-    streams = {key: iter(frames) for key, frames in images.items()}
+    streams = {key: with_files(frames) for key, frames in images.items()}
     rows = _ROWS_WITH_IMAGES if images else length
     with pq.ParquetWriter(path, schema, write_page_checksum=True) as writer:
         for start in range(0, length, rows):
             count = min(rows, length - start)
             arrays = [
-                _encoded(streams[field.name], count)
+                _embedded(streams[field.name], count)
                 if field.name in streams
                 else arrow_array(columns[field.name][start : start + count], field.type)
                 for field in schema
@@ -78,8 +79,9 @@ def write_data_file(
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
-def _encoded(frames: Iterator[NDArray[Any]], count: int) -> pa.Array:
-    cells = [{"bytes": encode_png(next(frames)), "path": None} for _ in range(count)]
+def _embedded(frames: Iterator[tuple[NDArray[Any], bytes | None]], count: int) -> pa.Array:
+    pairs = [next(frames) for _ in range(count)]
+    cells = [{"bytes": file or encode_png(image), "path": None} for image, file in pairs]
     return pa.array(cells, IMAGE_TYPE)
 
 

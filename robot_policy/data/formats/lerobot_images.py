@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from robot_policy.core.errors import DataError
-from robot_policy.data.formats.image_files import decode_image, encode_png
+from robot_policy.data.compressed_image import JPEG_BEGIN, decode_picture
+from robot_policy.data.formats.image_files import decode_image
 from robot_policy.data.formats.parquet import naming
-from robot_policy.data.frames import Frames
+from robot_policy.data.formats.plain_image import is_plain
 from robot_policy.data.recording import Feature
 
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -54,13 +55,21 @@ class EmbeddedFrames:
         Raises:
             DataError: If the file, or an image in it, is missing or damaged.
         """
+        return (image for image, _ in self.with_files())
+
+    def with_files(self) -> Iterator[tuple[NDArray[Any], bytes | None]]:
+        """See `FiledFrames`; raises what iterating raises."""
         with naming(self.path), pq.ParquetFile(self.path) as file:
             if self.key not in file.schema_arrow.names:
                 raise DataError(
                     f"no column {self.key!r}", where=self.path, valid=file.schema_arrow.names
                 )
             for number, stored in enumerate(self._stored(file)):
-                yield self._decode(stored, f"{self.path}, {self.key}, frame {number}")
+                where = f"{self.path}, {self.key}, frame {number}"
+                data = stored.get("bytes") if isinstance(stored, dict) else None
+                if data is None:
+                    raise DataError("the image is not in the file", where=where)
+                yield self._decode(data, where), data if self._is_plain(data) else None
 
     def _stored(self, file: pq.ParquetFile) -> Iterator[Any]:
         """Cells of the wanted rows; only row groups that hold some are read."""
@@ -82,18 +91,17 @@ class EmbeddedFrames:
             if row >= last:
                 return
 
-    def _decode(self, stored: Any, where: str) -> NDArray[Any]:
-        data = stored.get("bytes") if isinstance(stored, dict) else None
-        if data is None:
-            raise DataError("the image is not in the file", where=where)
-        image = decode_image(data, where=where, depth=self.feature.is_depth)
+    def _is_plain(self, data: bytes) -> bool:
+        return is_plain(data, depth=self.feature.is_depth)
+
+    def _decode(self, data: bytes, where: str) -> NDArray[Any]:
+        depth = self.feature.is_depth
+        if data.startswith(JPEG_BEGIN) and not depth:
+            # As it is read from a bag: two decoders of JPEG differ in the last bit.
+            image: NDArray[Any] = decode_picture(data, where=where)
+        else:
+            image = decode_image(data, where=where, depth=depth)
         if image.shape != self.feature.shape:
             size = self.feature.shape[:2]
             raise DataError("wrong image size", where=where, expected=size, got=image.shape[:2])
         return image
-
-
-def embedded(frames: Frames) -> pa.Array:
-    """Returns a column with the images as PNG files."""
-    cells = [{"bytes": encode_png(image), "path": None} for image in frames]
-    return pa.array(cells, IMAGE_TYPE)

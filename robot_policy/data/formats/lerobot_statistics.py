@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_policy.data.frames import Frames
+from robot_policy.data.frames import Frames, with_files
 from robot_policy.data.statistics import (
     FeatureStatistics,
     ImageStatistics,
@@ -40,9 +40,13 @@ class Watched:
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         """Yields the images; may be used once."""
-        for index, image in enumerate(self._frames):
+        return (image for image, _ in self.with_files())
+
+    def with_files(self) -> Iterator[tuple[NDArray[Any], bytes | None]]:
+        """See `FiledFrames`; may be used once."""
+        for index, (image, file) in enumerate(with_files(self._frames)):
             self._statistics.add(index, image)
-            yield image
+            yield image, file
 
     def result(self) -> FeatureStatistics:
         """Statistics of all images, once they have been iterated over."""

@@ -177,7 +177,15 @@ def read_pose(message: Any, *, where: str) -> tuple[Values, Values]:
     """
     point, q = message.pose.position, message.pose.orientation
     quat_wxyz = np.array([q.w, q.x, q.y, q.z], dtype=np.float64)
-    length = float(np.linalg.norm(quat_wxyz))
+    check_unit(float(np.linalg.norm(quat_wxyz)), where=where)
+    return np.array([point.x, point.y, point.z]), matrix_from_quat(quat_wxyz)
+
+
+def check_unit(length: float, *, where: str) -> None:
+    """Checks the length of a quaternion.
+
+    Raises:
+        DataError: If it is not 1.
+    """
     if not abs(length - 1.0) < _UNIT_TOLERANCE:  # also catches NaN
         raise DataError("not a unit quaternion", where=where, got=f"length {length:g}")
-    return np.array([point.x, point.y, point.z]), matrix_from_quat(quat_wxyz)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from robot_policy.core.errors import DataError
 from robot_policy.data.compressed_image import decode_picture
 from robot_policy.data.formats.image_files import decode_image
+from robot_policy.data.formats.plain_image import is_plain
 from robot_policy.data.recording import Feature
 from robot_policy.data.rosbag.bag import Bag
 
@@ -33,17 +34,26 @@ def pixels_of(message: Any, *, where: str) -> NDArray[Any]:
     Raises:
         DataError: If it is damaged, or coded in another way.
     """
+    return _with_file(message, where)[0]
+
+
+def _with_file(message: Any, where: str) -> tuple[NDArray[Any], bytes | None]:
+    """The pixels, and the file in the message, if there is one that can be copied."""
     if hasattr(message, "encoding"):
-        return _raw(message, where)
+        return _raw(message, where), None
     if not hasattr(message, "format"):
         raise DataError("not an image", where=where, got=type(message).__name__)
     data, form = bytes(message.data), str(message.format)
-    if "compressedDepth" in form or form.startswith(_DEPTH):
+    depth = "compressedDepth" in form or form.startswith(_DEPTH)
+    if depth:
         start = data.find(_PNG)  # a header of twelve bytes comes first
         if start < 0:
             raise DataError("not a depth image as PNG", where=where, got=form)
-        return decode_image(data[start:], where=where, depth=True)
-    return decode_picture(data, where=where)
+        data = data[start:]
+        pixels: NDArray[Any] = decode_image(data, where=where, depth=True)
+    else:
+        pixels = decode_picture(data, where=where)
+    return pixels, data if is_plain(data, depth=depth) else None
 
 
 def _raw(message: Any, where: str) -> NDArray[Any]:
@@ -121,6 +131,10 @@ class MessageFrames:
         Raises:
             DataError: If the bag is damaged, or an image has another size.
         """
+        return (image for image, _ in self.with_files())
+
+    def with_files(self) -> Iterator[tuple[NDArray[Any], bytes | None]]:
+        """See `FiledFrames`; raises what iterating raises."""
         where = f"{self.bag.path}, {self.topic}"
         wanted, step = self.picks.tolist(), 0
         messages = self.bag.messages([self.topic], start_ns=self.start_ns, end_ns=self.end_ns)
@@ -129,13 +143,13 @@ class MessageFrames:
                 return
             if number != wanted[step]:
                 continue
-            image = pixels_of(self.bag.decode(message), where=where)
+            image, file = _with_file(self.bag.decode(message), where)
             if image.shape != self.feature.shape:
                 raise DataError(
                     "wrong image size", where=where, expected=self.feature.shape, got=image.shape
                 )
             while step < len(wanted) and wanted[step] == number:
-                yield image
+                yield image, file
                 step += 1
         if step < len(wanted):
             raise DataError("images are missing", where=where, expected=len(wanted), got=step)

@@ -33,10 +33,17 @@ from robot_policy.data.formats.rosbag_resampling import (
     motions,
     nearest,
 )
-from robot_policy.data.formats.rosbag_streams import Stream, Streams, read_streams
+from robot_policy.data.formats.rosbag_streams import (
+    Stream,
+    Streams,
+    decode_pose,
+    decode_positions,
+    read_streams,
+)
 from robot_policy.data.formats.source_options import SourceOptions
 from robot_policy.data.recording import STAMP, Recording
 from robot_policy.data.rosbag.bag import Bag
+from robot_policy.data.rosbag.mcap_file import RawMessage
 from robot_policy.data.statistics import FeatureStatistics
 
 _LATENCY_NS = 1_000_000_000
@@ -111,11 +118,12 @@ class RosbagReader:
         complete = inside & np.all([found != MISSING for found in picks.values()], axis=0)
         steps = np.flatnonzero(complete)
         steps = steps[due(moments[steps], period_ns=self._period_ns)]
-        commanded, known = self._commanded(streams, moments[steps], joints, steps, span)
-        steps, commanded = steps[known], commanded[known]
+        positions = self._positions(span.bag, [joints[i] for i in steps.tolist()])
+        commanded, known = self._commanded(streams, moments[steps], positions, span)
+        steps, positions, commanded = steps[known], positions[known], commanded[known]
         if not len(steps):
             raise DataError("nothing was commanded", where=where)
-        states = self._states(streams, joints, steps, picks)
+        states = self._states(span.bag, streams, positions, steps, picks)
         columns: dict[str, NDArray[Any]] = {
             STATE: states,
             ACTION: self._actions(commanded, states),
@@ -171,12 +179,16 @@ class RosbagReader:
         ]
         return np.array(actions).astype(np.float32)
 
+    def _positions(self, bag: Bag, joints: list[RawMessage]) -> NDArray[np.float64]:
+        """(N, J + 1) joints [rad] and finger of the steps."""
+        rows = [decode_positions(bag, raw, self._robot) for raw in joints]
+        return np.array(rows).reshape(len(rows), len(self._robot.joint_names) + 1)
+
     def _commanded(
         self,
         streams: Streams,
         moments: NDArray[np.int64],
-        joints: list[Any],
-        steps: NDArray[np.int64],
+        positions: NDArray[np.float64],
         span: Span,
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Motion and gripper of every step, and whether there is one."""
@@ -191,25 +203,25 @@ class RosbagReader:
             times, np.array(fractions, dtype=np.float64), moments=moments, end_ns=end_ns
         )
         # A gripper that was never commanded is taken to be meant to be where it is.
-        finger = [self._robot.gripper.fraction_from_position(joints[i][-1]) for i in steps.tolist()]
-        gripper = np.where(commanded, gripper, np.array(finger).reshape(len(steps)))
+        finger = [self._robot.gripper.fraction_from_position(m) for m in positions[:, -1].tolist()]
+        gripper = np.where(commanded, gripper, np.array(finger).reshape(len(moments)))
         # The recorder remembers commands in single precision.
         return np.column_stack([motion, gripper]).astype(np.float32).astype(np.float64), known
 
     def _states(
         self,
+        bag: Bag,
         streams: Streams,
-        joints: list[Any],
+        joints: NDArray[np.float64],
         steps: NDArray[np.int64],
         picks: Mapping[str, NDArray[np.int64]],
     ) -> NDArray[np.float32]:
         chain, pose_topic = self._robot.kinematics, self._topics.pose
         _, poses = streams.pose.sorted()
         states: list[NDArray[np.float32]] = []
-        for step in steps.tolist():
-            positions = joints[step]
+        for step, positions in zip(steps.tolist(), joints, strict=True):
             if pose_topic is not None:
-                position, R = poses[picks[pose_topic][step]]
+                position, R = decode_pose(bag, poses[picks[pose_topic][step]], self._robot)
             else:
                 assert chain is not None  # a description without either is refused
                 base_T_ee = chain.pose(positions[:-1])

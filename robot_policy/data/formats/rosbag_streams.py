@@ -9,9 +9,16 @@ from numpy.typing import NDArray
 
 from robot_policy.core.errors import DataError
 from robot_policy.core.robot import RobotDescription
-from robot_policy.data.formats.rosbag_commands import Commands, check_frame, read_pose
+from robot_policy.data.formats.rosbag_alike import (
+    Alike,
+    joint_texts_end,
+    pose_texts_end,
+    quaternion_length,
+)
+from robot_policy.data.formats.rosbag_commands import Commands, check_frame, check_unit, read_pose
 from robot_policy.data.formats.rosbag_episodes import Span
 from robot_policy.data.formats.rosbag_resampling import Times
+from robot_policy.data.rosbag.bag import Bag
 from robot_policy.data.rosbag.mcap_file import RawMessage
 
 
@@ -66,8 +73,8 @@ class Streams:
     """All messages of an episode.
 
     Attributes:
-        joints: (J,) [rad] and finger position.
-        pose: Position [m] and rotation matrix.
+        joints: Messages, see `decode_positions`.
+        pose: Messages, see `decode_pose`.
         environment: (E,).
         motion: (n, M) one control period apart, in the space of the interface.
         gripper: 0 open .. 1 closed.
@@ -87,6 +94,9 @@ def read_streams(
 ) -> Streams:
     """Reads all messages of an episode; of images only the times.
 
+    Joints and poses come far oftener than steps are made of them. They are decoded when one is, and
+    before that only looked at: whether they tell of this robot.
+
     Args:
         span: The episode.
         topics: Where they are.
@@ -101,19 +111,25 @@ def read_streams(
         Stream(), Stream(), Stream(), Stream(), Stream(), {key: Stream() for key in topics.images}
     )
     cameras = {topic: streams.images[key] for key, topic in topics.images.items()}
+    joints = Alike(lambda raw: decode_positions(span.bag, raw, robot), joint_texts_end)
+    poses = Alike(lambda raw: decode_pose(span.bag, raw, robot), pose_texts_end)
     for raw in span.bag.messages(topics.all, start_ns=start_ns, end_ns=span.end_ns):
         where = f"{span.bag.path}, {raw.topic}"
         if raw.topic in cameras:
             images = cameras[raw.topic]
             images.put(raw.header_stamp_ns, len(images.times))
             continue
-        message = span.bag.decode(raw)
         if raw.topic == topics.joints:
-            streams.joints.put(raw.header_stamp_ns, _positions(message, robot, where))
-        elif raw.topic == topics.pose:
-            check_frame(message, robot, where=where)
-            streams.pose.put(raw.header_stamp_ns, read_pose(message, where=where))
-        elif raw.topic == topics.environment:
+            joints.check(raw)
+            streams.joints.put(raw.header_stamp_ns, raw)
+            continue
+        if raw.topic == topics.pose:
+            poses.check(raw)
+            check_unit(quaternion_length(raw.data), where=where)
+            streams.pose.put(raw.header_stamp_ns, raw)
+            continue
+        message = span.bag.decode(raw)
+        if raw.topic == topics.environment:
             # These messages have no header; they count as measured when they arrived.
             streams.environment.put(raw.log_ns, np.array(message.data, dtype=np.float32))
         elif raw.topic == topics.motion:
@@ -135,7 +151,32 @@ def _put_command(
         streams.gripper.put(raw.log_ns, commands.fraction(position))
 
 
-def _positions(message: Any, robot: RobotDescription, where: str) -> NDArray[np.float64]:
+def decode_pose(
+    bag: Bag, raw: RawMessage, robot: RobotDescription
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Decodes a pose.
+
+    Returns:
+        Position [m] and rotation matrix in the robot's base frame.
+
+    Raises:
+        DataError: If it is damaged, or in another frame.
+    """
+    where, message = f"{bag.path}, {raw.topic}", bag.decode(raw)
+    check_frame(message, robot, where=where)
+    return read_pose(message, where=where)
+
+
+def decode_positions(bag: Bag, raw: RawMessage, robot: RobotDescription) -> NDArray[np.float64]:
+    """Decodes a joint state.
+
+    Returns:
+        (J + 1,) joints [rad] and finger, in the robot's order.
+
+    Raises:
+        DataError: If it is damaged, or lacks a joint.
+    """
+    where, message = f"{bag.path}, {raw.topic}", bag.decode(raw)
     index = {str(name): i for i, name in enumerate(message.name)}
     names = (*robot.joint_names, robot.gripper.joint)
     missing = [name for name in names if name not in index]

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import numpy as np
 from mcap.data_stream import ReadDataStream
-from mcap.reader import SeekingReader
+from mcap.reader import NonSeekingReader, SeekingReader
 from mcap.records import MessageIndex, Schema
 from mcap.summary import Summary
 from numpy.typing import NDArray
 
 from robot_policy.core.errors import DataError, RobotPolicyError
 from robot_policy.data.rosbag.bag_metadata import BagFile
+from robot_policy.data.rosbag.mcap_chunks import RECORD_HEAD, chunk_messages
 from robot_policy.data.rosbag.mcap_recovery import recover_summary
 
 _LARGEST_RECORD_BYTES = 1 << 31
 _HEADER_BYTES = 12  # CDR's own four, seconds, nanoseconds
-_RECORD_HEAD_BYTES = 9  # code and length
 _FOOTER = struct.Struct("<BQQQI")  # code, length, starts of index and of its parts, check sum
 _SUM_BYTES = 4
 _RECOVER = "--recover reads what is whole"
@@ -123,7 +123,7 @@ class McapFile:
         with _naming(self.path), self.path.open("rb") as stream:
             for chunk in chunks:
                 for number in numbers & chunk.message_index_offsets.keys():
-                    stream.seek(chunk.message_index_offsets[number] + _RECORD_HEAD_BYTES)
+                    stream.seek(chunk.message_index_offsets[number] + RECORD_HEAD.size)
                     index = MessageIndex.read(ReadDataStream(stream))
                     times += [time for time, _ in index.records]
         told = self.counts.get(topic, 0)
@@ -150,17 +150,28 @@ class McapFile:
         Raises:
             DataError: If the file is damaged.
         """
+        summary = self._summary
         with _naming(self.path), self.path.open("rb") as stream:
-            reader = SeekingReader(
+            if summary.chunk_indexes:
+                for topic, log_ns, data in chunk_messages(
+                    stream,
+                    summary.chunk_indexes,
+                    {channel.id: channel.topic for channel in summary.channels.values()},
+                    topics=topics,
+                    start_ns=start_ns,
+                    end_ns=end_ns,
+                ):
+                    yield RawMessage(topic, log_ns, data)
+                return
+            reader = NonSeekingReader(
                 stream, validate_crcs=True, record_size_limit=_LARGEST_RECORD_BYTES
             )
-            reader._summary = self._summary  # not read again, and may have been recovered
             for _, channel, message in reader.iter_messages(
                 topics=list(topics),
                 starting_at=start_ns,
                 ending_at=end_ns,
-                # Without chunks, the library would hold all messages in memory to sort them.
-                log_time_order=bool(self._summary.chunk_indexes),
+                # In the order of time, the library would hold all messages in memory.
+                log_time_order=False,
             ):
                 yield RawMessage(channel.topic, message.log_time, message.data)
 

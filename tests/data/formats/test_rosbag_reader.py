@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 
+from robot_policy.cli.main import main
 from robot_policy.core.command_values import action_from_values
 from robot_policy.core.episode import Success
 from robot_policy.core.errors import ConfigError, DataError
@@ -20,7 +21,7 @@ from robot_policy.core.specs import image_spec
 from robot_policy.data import ros_messages
 from robot_policy.data.formats.registry import FORMATS, detect_format
 from robot_policy.data.formats.source_options import SourceOptions
-from robot_policy.data.frames import load_frames
+from robot_policy.data.frames import load_frames, with_files
 from robot_policy.data.recording import Description, Feature
 from robot_policy.data.ros_messages import RosMessage
 from robot_policy.data.rosbag import bag_file_writer
@@ -215,6 +216,38 @@ def test_compressed_images(tmp_path: Path, suffix: str, form: str, tolerance: in
     images = [load_frames(r.frames["observation.images.wrist"], where="") for r in (ours, expected)]
     difference = np.abs(images[0].astype(int) - images[1])
     assert difference.max() <= tolerance
+
+
+@pytest.mark.parametrize("target", ["lerobot_v3", "lerobot_v21"])
+def test_a_jpeg_that_every_reader_sees_alike_is_embedded_as_it_is(
+    tmp_path: Path, target: str
+) -> None:
+    """Others are coded as PNG; whatever they become, and through another dataset, pixels stay."""
+
+    def compressed(number: int, stamp_ns: int) -> RosMessage:
+        rng = np.random.default_rng(number)
+        image = cv2.resize(rng.integers(0, 256, (4, 5, 3), np.uint8), (48, 32))
+        if number % 5 == 4:
+            image = image[..., 0]  # grey
+        return compressed_message(cv2.imencode(".jpg", image)[1].reshape(-1), "jpeg", stamp_ns)
+
+    events = drive(camera=compressed, camera_topic="/wrist/image_raw/compressed")
+    bag = write(tmp_path / "bag", events)
+    (source,) = recordings(bag)
+    key, words = "observation.images.wrist", ["--robot", "panda_twin", "--task", "reach"]
+    sets = [tmp_path / "first", tmp_path / "second"]
+    lossless = ["--images", "lossless"]
+    assert main(["data", "convert", str(bag), str(sets[0]), "--to", target, *lossless, *words]) == 0
+    assert main(["data", "convert", str(sets[0]), str(sets[1]), "--to", "lerobot_v3"]) == 0
+    expected = list(with_files(source.frames[key]))
+    assert {file is None for _, file in expected} == {True, False}
+    for path in sets:
+        frames = detect_format(path).open(path).recording(0).frames[key]
+        found = list(with_files(frames))
+        for (pixels, file), (kept, copied) in zip(expected, found, strict=True):
+            np.testing.assert_array_equal(kept, pixels)
+            assert copied is not None
+            assert copied == file if file else copied.startswith(b"\x89PNG")
 
 
 def compressed_message(data: np.ndarray, form: str, stamp_ns: int) -> RosMessage:
