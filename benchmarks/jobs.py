@@ -70,7 +70,9 @@ def run_jobs(jobs: Sequence[Job], *, at_once: int, logs: Path) -> list[str]:
 
     Args:
         jobs: All of them.
-        at_once: How many run beside each other; the cores are divided among them.
+        at_once: How many run beside each other; the cores are divided among them, unless
+            OMP_NUM_THREADS says otherwise. On a machine that does other work, more threads than
+            idle cores take many times as long.
         logs: Folder for their output.
 
     Returns:
@@ -112,7 +114,7 @@ def _next(waiting: Sequence[Job], done: set[str], *, free: int, idle: bool) -> l
 
 
 def _start(job: Job, threads: int, logs: Path) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    environment = {"OMP_NUM_THREADS": str(threads)} | os.environ
     job.result.parent.mkdir(parents=True, exist_ok=True)
     print(f"start {job.name}", flush=True)
     with (logs / f"{job.name}.log").open("ab") as log:
