@@ -20,6 +20,7 @@ TASKS = Registry(
         "square": "sim.envs.square:TASK",
         "stack": "sim.envs.stack:TASK",
         "recall": "sim.envs.recall:TASK",
+        "recall-count": "sim.envs.recall_count:TASK",
     },
 )
 
@@ -31,6 +32,7 @@ EXPERTS = Registry(
         "square": "sim.scripted.square:SquareExpert",
         "stack": "sim.scripted.stack:StackExpert",
         "recall": "sim.scripted.recall:RecallExpert",
+        "recall-count": "sim.scripted.recall_count:RecallCountExpert",
     },
 )
 

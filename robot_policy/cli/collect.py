@@ -26,7 +26,7 @@ class CollectConfig:
     """Record demonstrations of a scripted expert in the twin."""
 
     task: Positional[str]
-    """Task of the twin: lift, can, square or stack."""
+    """Task of the twin: lift, can, square, stack, recall or recall-count."""
     output: Path
     """New folder for the dataset, in LeRobot v3.0 format."""
     episodes: int = 100

@@ -30,7 +30,7 @@ class EvalConfig:
     """Evaluate a checkpoint in the twin: success, interval, report."""
 
     task: str
-    """Task of the twin: lift, can, square or stack."""
+    """Task of the twin: lift, can, square, stack, recall or recall-count."""
     checkpoint: Positional[Path | None] = None
     """A training run, one of its checkpoints, or a policy folder."""
     server: str | None = None

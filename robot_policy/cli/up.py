@@ -36,7 +36,7 @@ class UpConfig:
     """Run twin and policy node together and report success over ROS 2."""
 
     task: str
-    """Task of the twin: lift, can, square or stack."""
+    """Task of the twin: lift, can, square, stack, recall or recall-count."""
     checkpoint: Positional[Path | None] = None
     """A training run, one of its checkpoints, or a policy folder."""
     server: str | None = None
