@@ -15,9 +15,9 @@ from robot_policy.core.errors import (
 )
 from robot_policy.core.robot import load_robot
 from robot_policy.core.specs import PolicySpec
+from robot_policy.runtime.translation import Translation
 from sim.registry import EXPERTS, QUALITIES, TASKS, make_environment, make_expert
 from sim.scripted.rollout import collect_episode
-from sim.scripted.translation import Translation
 from sim.workers import WorkerPool
 
 MIXED = "mixed"

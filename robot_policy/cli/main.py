@@ -290,6 +290,9 @@ _EXTRAS = {
     "rosbags": "bags",
     "websockets": "serving",
     "msgpack": "serving",
+    "fastapi": "teleop",
+    "uvicorn": "teleop",
+    "evdev": "teleop",
 }
 
 

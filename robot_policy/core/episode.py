@@ -33,6 +33,10 @@ class Episode:
         environment_state: (T, E) float32 or None.
         images: Camera name to (T, h, w, 3) uint8.
         metadata: Anything else, JSON-ready: seed, quality, operator.
+        intervention: (T,) bool, where a person drove instead of the policy; None where no policy
+            took part.
+        policy_actions: (T, A) float32, what the policy wanted, also where a person drove; None
+            likewise.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -44,6 +48,8 @@ class Episode:
     environment_state: NDArray[np.float32] | None = None
     images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict[str, NDArray[np.uint8]])
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    intervention: NDArray[np.bool_] | None = None
+    policy_actions: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         length = len(self.stamps_ns)
@@ -55,8 +61,9 @@ class Episode:
             "rewards": len(self.rewards),
             **{f"images.{name}": len(frames) for name, frames in self.images.items()},
         }
-        if self.environment_state is not None:
-            lengths["environment_state"] = len(self.environment_state)
+        for name in ("environment_state", "intervention", "policy_actions"):
+            if getattr(self, name) is not None:
+                lengths[name] = len(getattr(self, name))
         for name, count in lengths.items():
             if count != length:
                 raise SpecError("wrong number of steps", where=name, expected=length, got=count)

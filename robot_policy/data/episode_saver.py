@@ -6,13 +6,15 @@ from collections import deque
 from pathlib import Path
 
 from robot_policy.core.episode import Episode
-from robot_policy.core.errors import RobotPolicyError
+from robot_policy.core.errors import ConfigError, RobotPolicyError
 from robot_policy.core.files import require_new_folder
 from robot_policy.core.specs import PolicySpec
 from robot_policy.data.formats.episode_check import check_episode
 from robot_policy.data.formats.episode_format import DatasetWriter
 from robot_policy.data.formats.episode_mapping import description_of, recording_of
+from robot_policy.data.formats.lerobot_undo import remove_last_episode
 from robot_policy.data.formats.lerobot_v3 import FORMAT
+from robot_policy.data.recording import INTERVENTION
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ class EpisodeSaver:
     Args:
         path: Dataset; what is there is appended to.
         spec: What every episode holds.
+        interventions: Whether episodes tell where a person drove instead of a policy; so do those
+            that are added to a dataset whose episodes do.
 
     Raises:
         SpecError: If the dataset holds something else.
@@ -33,18 +37,22 @@ class EpisodeSaver:
         ConfigError: If there is something else at `path`.
     """
 
-    def __init__(self, path: Path, spec: PolicySpec) -> None:
+    def __init__(self, path: Path, spec: PolicySpec, *, interventions: bool = False) -> None:
         self.path = path
         self.problem: str | None = None
         """Why the oldest episode could not be written; None while all is well."""
         self._spec = spec
-        self._description = description_of(spec)
+        there = FORMAT.detect(path)
+        self.interventions = interventions or (there and _tells_interventions(path))
+        """Whether episodes must tell where a person drove."""
+        self._description = description_of(spec, interventions=self.interventions)
         self._writer: DatasetWriter | None = None
-        if FORMAT.detect(path):
+        if there:
             self._writer = FORMAT.append(path, self._description)
         else:
             require_new_folder(path)
-        self._waiting: deque[Episode] = deque()
+        self._waiting: deque[Episode | None] = deque()  # None takes the last one back
+        self._before = self.saved
         self._stopping = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="save episodes")
@@ -57,9 +65,15 @@ class EpisodeSaver:
 
     @property
     def waiting(self) -> int:
-        """Episodes that are not written yet."""
+        """Episodes that are not written, or not taken back, yet."""
         with self._changed:
             return len(self._waiting)
+
+    @property
+    def kept(self) -> int:
+        """Episodes that the dataset will hold once nothing waits any more."""
+        with self._changed:
+            return self.saved + sum(1 if episode is not None else -1 for episode in self._waiting)
 
     def submit(self, episode: Episode) -> None:
         """Adds an episode after those that wait.
@@ -72,6 +86,23 @@ class EpisodeSaver:
         with self._changed:
             self._waiting.append(episode)
             self._changed.notify_all()
+
+    def undo(self) -> int:
+        """Takes the last episode back that was submitted here.
+
+        Returns:
+            Its number.
+
+        Raises:
+            ConfigError: If none is left.
+        """
+        number = self.kept - 1
+        if number < self._before:
+            raise ConfigError("no episode of this session is left to take back", where=self.path)
+        with self._changed:
+            self._waiting.append(None)
+            self._changed.notify_all()
+        return number
 
     def retry(self) -> None:
         """Tries again to write what could not be written."""
@@ -110,7 +141,10 @@ class EpisodeSaver:
                     return
                 episode = self._waiting[0]
             try:
-                self._write(episode)
+                if episode is None:
+                    self._take_back()
+                else:
+                    self._write(episode)
             except (RobotPolicyError, OSError) as error:
                 problem = str(error)
             except Exception as error:
@@ -125,8 +159,17 @@ class EpisodeSaver:
                     self._waiting.popleft()
                 self._changed.notify_all()
 
+    def _take_back(self) -> None:
+        assert self._writer is not None  # what is taken back has been written before
+        self._writer.close()
+        self._writer = remove_last_episode(self.path, self._description)
+
     def _write(self, episode: Episode) -> None:
         if self._writer is None:
             # Not before there is an episode: an empty dataset is of no use.
             self._writer = FORMAT.create(self.path, self._description)
         self._writer.add(recording_of(episode, self._writer.episodes))
+
+
+def _tells_interventions(path: Path) -> bool:
+    return INTERVENTION in FORMAT.open(path).description.features

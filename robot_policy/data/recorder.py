@@ -24,11 +24,15 @@ class EpisodeRecorder:
         spec: What every step holds.
         spool: Folder for the images of the episode that is under way; None keeps them in memory,
             a gigabyte a minute for one camera of 640 x 480 at 20 Hz.
+        interventions: Whether episodes tell where a person drove instead of a policy.
     """
 
-    def __init__(self, spec: PolicySpec, *, spool: Path | None = None) -> None:
+    def __init__(
+        self, spec: PolicySpec, *, spool: Path | None = None, interventions: bool = False
+    ) -> None:
         self._spec = spec
         self._spool = spool
+        self._interventions = interventions
         self._images: dict[str, ImageStack] = {}
         self.discard()
 
@@ -43,6 +47,8 @@ class EpisodeRecorder:
         *,
         reward: float = 0.0,
         success: bool = False,
+        intervention: bool = False,
+        policy_action: NDArray[np.float32] | None = None,
     ) -> None:
         """Adds one step. Arrays are copied.
 
@@ -51,6 +57,8 @@ class EpisodeRecorder:
             action: (A,) what was commanded then.
             reward: Of this step.
             success: Whether the goal was reached; once true it stays true.
+            intervention: Whether a person drove instead of the policy.
+            policy_action: (A,) what the policy wanted; what was commanded if None.
 
         Raises:
             SpecError: If the step does not fit the spec, is not later than the one before, or has
@@ -66,12 +74,16 @@ class EpisodeRecorder:
         )
         images = self._checked_images(observation, where)
         command = self._spec.action.validate(action, where=f"{where}, {ACTION}").copy()
+        wanted = command if policy_action is None else policy_action
+        wanted = self._spec.action.validate(wanted, where=f"{where}, policy_action").copy()
         if not np.isfinite(reward):
             raise SpecError("not finite", where=f"{where}, reward", got=reward)
         for camera, image in images.items():
             self._images[camera].append(image)
         self._observations.append(kept)
         self._actions.append(command)
+        self._intervention.append(intervention)
+        self._policy_actions.append(wanted)
         self._rewards.append(reward)
         self._success = self._success or success
 
@@ -103,6 +115,8 @@ class EpisodeRecorder:
             environment_state=np.stack(privileged) if privileged else None,
             images={camera: stack.take(len(seen)) for camera, stack in self._images.items()},
             metadata=dict(metadata or {}),
+            intervention=np.array(self._intervention) if self._interventions else None,
+            policy_actions=np.stack(self._policy_actions) if self._interventions else None,
         )
         self.discard()
         return episode
@@ -112,6 +126,8 @@ class EpisodeRecorder:
         self._observations: list[Observation] = []
         self._actions: list[NDArray[np.float32]] = []
         self._rewards: list[float] = []
+        self._intervention: list[bool] = []
+        self._policy_actions: list[NDArray[np.float32]] = []
         self._success = False
         for stack in self._images.values():
             stack.close()

@@ -21,6 +21,10 @@ STAMP = "observation.stamp_ns"
 REWARD = "next.reward"
 DONE = "next.done"
 SUCCESS = "next.success"
+INTERVENTION = "intervention"
+"""Whether a person drove instead of the policy that was running."""
+POLICY_ACTION = "policy_action"
+"""What the policy wanted, also where a person drove."""
 STRING = "string"
 
 

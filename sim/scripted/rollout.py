@@ -10,10 +10,10 @@ from robot_policy.core.episode import Episode, Success
 from robot_policy.core.errors import ConfigError
 from robot_policy.core.observation import Observation
 from robot_policy.core.specs import ActionSpace, PolicySpec
+from robot_policy.runtime.translation import Translation
 from sim.scripted.expert import Expert
 from sim.scripted.motion import MAX_STEP_M, MAX_TURN_RAD
 from sim.scripted.noise import CorrelatedNoise
-from sim.scripted.translation import Translation
 
 _NOISE_SCALE = np.array([1.0, 1.0, 1.0, 0.2, 0.2, 0.2, 0.0])
 """Noise per entry relative to the largest command; a hand that tumbles teaches nothing."""

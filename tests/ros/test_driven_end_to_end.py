@@ -17,6 +17,7 @@ from robot_policy.core.observation import Candidates, Observation, Windows
 from robot_policy.core.policy import Generators
 from robot_policy.core.robot import load_robot
 from robot_policy.runtime.agent import Agent, AgentConfig
+from robot_policy.runtime.translation import Translation
 from robot_policy_ros.episode import Episode
 from robot_policy_ros.interfaces.registry import INTERFACES
 from robot_policy_ros.policy_node import PolicyNode
@@ -24,7 +25,6 @@ from robot_policy_ros.qos import COMMAND, LATCHED, SENSOR
 from robot_policy_ros.status_message import status_values
 from robot_policy_ros.twin_node import TwinNode
 from sim.registry import make_environment
-from sim.scripted.translation import Translation
 
 pytestmark = pytest.mark.ros
 

@@ -13,10 +13,10 @@ from robot_policy.core.specs import ActionSpace
 from robot_policy.runtime.hold import hold_action
 from robot_policy.runtime.safety.safety_filter import SafetyFilter
 from robot_policy.runtime.safety.sent import AT_REST
+from robot_policy.runtime.translation import Translation
 from sim.envs.robosuite_arm import RobosuiteArm
 from sim.registry import make_environment, make_expert
 from sim.scripted.rollout import collect_episode
-from sim.scripted.translation import Translation
 
 VARIANTS = ("panda_twin_pose", "panda_twin_joint", "panda_twin_forward")
 

@@ -15,6 +15,8 @@ from robot_policy.data.finite import require_finite
 from robot_policy.data.frames import load_frames
 from robot_policy.data.recording import (
     DONE,
+    INTERVENTION,
+    POLICY_ACTION,
     REWARD,
     STAMP,
     SUCCESS,
@@ -24,8 +26,12 @@ from robot_policy.data.recording import (
 )
 
 
-def description_of(spec: PolicySpec) -> Description:
+def description_of(spec: PolicySpec, *, interventions: bool = False) -> Description:
     """Returns the description of a dataset of episodes of `spec`.
+
+    Args:
+        spec: What every episode holds.
+        interventions: Whether episodes tell where a person drove instead of a policy.
 
     Raises:
         SpecError: If a state or an action is not 1-D float32.
@@ -47,6 +53,9 @@ def description_of(spec: PolicySpec) -> Description:
         features[image_key(camera)] = Feature("uint8", image.shape, is_image=True)
     for key, dtype in ((STAMP, "int64"), (REWARD, "float32"), (DONE, "bool"), (SUCCESS, "bool")):
         features[key] = Feature(dtype, (1,))
+    if interventions:
+        features[INTERVENTION] = Feature("bool", (1,))
+        features[POLICY_ACTION] = Feature("float32", spec.action.shape, spec.action.names)
     plain = replace(spec, history=1, horizon=1, past=0, needs_instruction=False)
     return Description(spec.robot, 1.0 / spec.dt_s, features, spec=plain)
 
@@ -104,12 +113,16 @@ def recording_of(episode: Episode, index: int) -> Recording:
     columns: dict[str, NDArray[Any]] = {STATE: episode.state, ACTION: episode.actions}
     if episode.environment_state is not None:
         columns[ENVIRONMENT_STATE] = episode.environment_state
-    scalars = {
+    if episode.policy_actions is not None:
+        columns[POLICY_ACTION] = episode.policy_actions
+    scalars: dict[str, NDArray[Any]] = {
         STAMP: episode.stamps_ns,
         REWARD: episode.rewards.astype(np.float32, copy=False),
         DONE: done,
         SUCCESS: done & (episode.success == Success.YES),
     }
+    if episode.intervention is not None:
+        scalars[INTERVENTION] = episode.intervention
     return Recording(
         index=index,
         columns=columns | {key: values[:, None] for key, values in scalars.items()},
@@ -145,6 +158,9 @@ def episode_of(
         vectors[key] = columns[key].astype(np.float32, copy=False)
     rewards = columns.get(REWARD, np.zeros((len(recording), 1)))[:, 0]
     require_finite(rewards, where=where, feature=REWARD)
+    driven, wanted = columns.get(INTERVENTION), columns.get(POLICY_ACTION)
+    if wanted is not None:
+        require_finite(wanted, where=where, feature=POLICY_ACTION, names=spec.action.names)
     keys = camera_keys(description)
     try:
         return Episode(
@@ -160,6 +176,8 @@ def episode_of(
                 for camera in cameras
             },
             metadata=recording.metadata,
+            intervention=None if driven is None else driven[:, 0].astype(np.bool_),
+            policy_actions=None if wanted is None else wanted.astype(np.float32, copy=False),
         )
     except SpecError as error:
         raise DataError("not a valid episode", where=where, got=error) from error

@@ -9,7 +9,7 @@ PACKAGE = "robot_policy_ros"
 setup(
     name=PACKAGE,
     version="0.1.0",
-    packages=[PACKAGE, f"{PACKAGE}.interfaces"],
+    packages=[PACKAGE, f"{PACKAGE}.devices", f"{PACKAGE}.interfaces"],
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

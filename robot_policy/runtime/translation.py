@@ -1,7 +1,7 @@
-"""What an expert wants, in the action space of the robot it drives.
+"""What a demonstrator wants, in the action space of the robot it drives.
 
-Scripted experts think in displacements of the end effector. A robot that takes poses or joint
-angles is told where such a displacement leads, so that demonstrations exist in every space.
+People and scripted experts think in displacements of the end effector. A robot that takes poses or
+joint angles is told where such a displacement leads, so that demonstrations exist in every space.
 """
 
 import numpy as np
@@ -46,7 +46,7 @@ class Translation:
         space = robot.command.action_space
         if space not in EE_SPACES and robot.kinematics is None:
             raise ConfigError(
-                "an expert cannot tell the joints where to go",
+                "nobody can tell the joints where to go",
                 where=f"robot {robot.name}",
                 expected="kinematics or urdf",
             )
@@ -62,6 +62,20 @@ class Translation:
     def action(self, wanted: NDArray[np.floating], observation: Observation) -> NDArray[np.float32]:
         """Returns the action (A,) for a displacement (7,) [m, rad, gripper] at `observation`."""
         robot, state = self._robot, observation.state
+        if robot.command.action_space == ActionSpace.EE_DELTA_POSE:
+            return wanted.astype(np.float32)
+        action = self.asked(wanted, state)
+        action = self._safety.restrict(action, state, robot.dt_s, sent=self._before).action
+        action = self.named(action)
+        rest = hold_action(robot, state, gripper=float(wanted[-1]))
+        self._before = self._before.then(action, rest=rest)
+        return action
+
+    def asked(
+        self, wanted: NDArray[np.floating], state: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Returns the action (A,) for a displacement (7,) at a state (S,), limits left aside."""
+        robot = self._robot
         match robot.command.action_space:
             case ActionSpace.EE_DELTA_POSE:
                 return wanted.astype(np.float32)
@@ -69,15 +83,14 @@ class Translation:
                 arm = self._pose(_target(robot, wanted, state))
             case ActionSpace.JOINT_POSITION | ActionSpace.JOINT_DELTA:
                 arm = _joints(robot, _target(robot, wanted, state), state)
-        action = np.append(arm, wanted[-1]).astype(np.float32)
-        action = self._safety.restrict(action, state, robot.dt_s, sent=self._before).action
-        if robot.command.action_space == ActionSpace.EE_POSE:
-            # What was shortened may have become another name of its rotation.
-            self._rotvec = rotvec_near(action[3:6], self._rotvec)
-            action[3:6] = self._rotvec
-        rest = hold_action(robot, state, gripper=float(wanted[-1]))
-        self._before = self._before.then(action, rest=rest)
-        return action
+        return np.append(arm, wanted[-1]).astype(np.float32)
+
+    def named(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns an action as it is sent: what was shortened may have another name of its turn."""
+        if self._robot.command.action_space != ActionSpace.EE_POSE:
+            return action
+        self._rotvec = rotvec_near(action[3:6], self._rotvec)
+        return np.concatenate([action[:3], self._rotvec, action[6:]]).astype(np.float32)
 
     def _pose(self, base_T_ee: NDArray[np.floating]) -> NDArray[np.floating]:
         """(6,) position [m] and rotation vector [rad], close to the one before."""

@@ -1,0 +1,1 @@
+"""Devices that an arm is driven with, behind topics; one per file."""
