@@ -75,7 +75,14 @@ def measure(*, side: int, rate_hz: float, seconds: float) -> dict[str, float | i
         "p50_ms": round(times.quantile(0.5) or 0.0, 3),
         "p99_ms": round(times.quantile(0.99) or 0.0, 3),
         "max_ms": round(times.largest, 3),
+        "histogram": {
+            "up_to_ms": list(_EDGES_MS),
+            "counts_and_more": times.histogram(_EDGES_MS),
+        },
     }
+
+
+_EDGES_MS = tuple(0.5 * step for step in range(1, 25))
 
 
 def _serve(caller: ServiceCaller, seconds: float) -> None:

@@ -215,12 +215,19 @@ def _figures(
         "seconds": round(driven_s, 1),
         **{key: int(status.get(name, 0)) for key, name in numbers.items()},
         "lateness_ms": lateness,
+        "lateness_histogram_ms": _histogram(status.get("lateness histogram [ms]", "")),
         "planning_p50_ms": float(status.get("planning p50 [ms]", "nan")),
         "priority_granted": status.get("real-time priority") == "granted",
         "memory_mb": round(memory_mb[-1], 1),
         "memory_growth_mb": round(memory_mb[-1] - settled, 1),
         "fault": status.get("fault", ""),
     }
+
+
+def _histogram(text: str) -> dict[str, int]:
+    """What /diagnostics say as "<=0.02: 12, <=0.05: 3, more: 0", edge to count."""
+    pairs = (part.rsplit(": ", 1) for part in text.split(", ") if ": " in part)
+    return {edge: int(count) for edge, count in pairs}
 
 
 _SETTLED_S = 10

@@ -1,6 +1,7 @@
 """Quantiles of a stream in memory that does not grow."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -39,3 +40,17 @@ class Quantiles:
             return None
         index = int(np.searchsorted(np.cumsum(self._counts), max(1, math.ceil(q * total))))
         return min(_LEAST * _RATIO**index, self.largest) if index else min(_LEAST, self.largest)
+
+    def histogram(self, edges: Sequence[float]) -> list[int]:
+        """Returns how many numbers lie up to each edge and above the one before, and those above.
+
+        Args:
+            edges: (K,) ascending; each acts as the upper end of the bin that it lies in.
+
+        Returns:
+            K + 1 counts, which sum to `count`.
+        """
+        counts = self._counts.copy()
+        upper = _LEAST * _RATIO ** np.arange(_BINS)
+        place = np.searchsorted(np.asarray(edges) * _RATIO**0.5, upper)
+        return np.bincount(place, counts, minlength=len(edges) + 1).astype(int).tolist()

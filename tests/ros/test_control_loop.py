@@ -348,6 +348,7 @@ def test_the_thread_ticks_at_the_deadlines_of_its_clock(timed: Rig) -> None:
     assert timed.loop.statistics.missed == 0
     values = timed.loop.statistics.values()
     assert values["lateness p99.9 [ms]"] == "0.000"
+    assert values["lateness histogram [ms]"].startswith("<=0.02: 10, <=0.05: 0, ")
     assert timed.clock.now_ns() == 10**12 + 10 * PERIOD
 
 

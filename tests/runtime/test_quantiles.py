@@ -28,3 +28,18 @@ def test_zero_and_negative_numbers_are_small() -> None:
     quantiles.add(-1.0)
     quantiles.add(0.0)
     assert quantiles.quantile(0.99) == 0.0
+
+
+def test_a_histogram_counts_every_number_once() -> None:
+    values = np.random.default_rng(1).lognormal(0.0, 2.0, 5000)
+    quantiles = Quantiles()
+    for value in values:
+        quantiles.add(float(value))
+    edges = [0.01, 0.1, 1.0, 3.0, 10.0]
+    found = np.array(quantiles.histogram(edges))
+    assert found.sum() == quantiles.count
+    expected, _ = np.histogram(values, [0.0, *edges, np.inf])
+    # Numbers within 2 % of an edge may lie on its other side.
+    unsure = sum(int((np.abs(values / edge - 1) < 0.03).sum()) for edge in edges)
+    assert np.abs(found - expected).sum() <= 2 * unsure
+    assert np.abs(found - expected).sum() < 0.1 * len(values)

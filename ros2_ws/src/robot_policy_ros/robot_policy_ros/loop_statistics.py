@@ -11,7 +11,7 @@ from robot_policy.runtime.ticker import Tick
 _WINDOW = 200
 """Decisions that rate and latency are computed over: ten seconds at 20 Hz."""
 
-
+LATENESS_EDGES_MS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _LATENESS = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
 
 
@@ -98,6 +98,13 @@ class LoopStatistics:
             values |= {"ticks": str(self.ticks), "missed ticks": str(self.missed)}
             for name, q in _LATENESS.items():
                 values[f"lateness {name} [ms]"] = f"{self.lateness_ms.quantile(q) or 0.0:.3f}"
+            counts = self.lateness_ms.histogram(LATENESS_EDGES_MS)
+            values["lateness histogram [ms]"] = ", ".join(
+                f"{name} {count}"
+                for name, count in zip(
+                    [*(f"<={edge:g}:" for edge in LATENESS_EDGES_MS), "more:"], counts, strict=True
+                )
+            )
         if planning:
             p50, p99 = np.percentile(planning, [50, 99])
             values |= {"planning p50 [ms]": f"{p50:.2f}", "planning p99 [ms]": f"{p99:.2f}"}
