@@ -34,6 +34,7 @@ def check_robot(robot: RobotDescription, *, where: object) -> None:
     _check_box("workspace", robot.workspace, where)
     for box in robot.workspace.keep_out:
         _check_box("workspace.keep_out", box, where)
+    _check_primitives(robot, where)
     if robot.kinematics is not None and len(robot.kinematics) != len(robot.joint_names):
         raise ConfigError(
             "kinematics.joints must have one entry per joint",
@@ -47,6 +48,19 @@ def check_robot(robot: RobotDescription, *, where: object) -> None:
             where=where,
             expected="topics.ee_pose, kinematics or urdf",
         )
+
+
+def _check_primitives(robot: RobotDescription, where: object) -> None:
+    if robot.primitives is None:
+        return
+    for label in ("translation_m", "rotation_rad"):
+        amounts = np.array(getattr(robot.primitives, label))
+        if not len(amounts) or not (np.diff(amounts, prepend=0.0) > 0).all():
+            raise ConfigError(
+                f"primitives.{label} must be positive and ascending",
+                where=where,
+                got=amounts.tolist(),
+            )
 
 
 def _check_joints(robot: RobotDescription, where: object) -> None:

@@ -211,6 +211,19 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
+class PrimitiveAmounts:
+    """How far the motions are that a person may ask for in one sentence, ascending.
+
+    Attributes:
+        translation_m: [m].
+        rotation_rad: [rad].
+    """
+
+    translation_m: tuple[float, ...]
+    rotation_rad: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RobotDescription:
     """Everything about a robot that is not learned.
 
@@ -235,6 +248,7 @@ class RobotDescription:
             observations and not by the clock.
         max_age_s: Oldest measurement that an observation may be made of, when a recording is
             turned into a dataset [s].
+        primitives: Amounts of its motion primitives; None for the usual ones.
     """
 
     name: str
@@ -253,6 +267,7 @@ class RobotDescription:
     kinematics: KinematicChain | None = None
     simulated: bool = False
     max_age_s: float = DEFAULT_MAX_AGE_S
+    primitives: PrimitiveAmounts | None = None
 
     @property
     def dt_s(self) -> float:

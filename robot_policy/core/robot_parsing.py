@@ -20,6 +20,7 @@ from robot_policy.core.robot_description import (
     Gripper,
     GripperInterface,
     JointLimits,
+    PrimitiveAmounts,
     Response,
     RobotDescription,
     Workspace,
@@ -30,7 +31,7 @@ from robot_policy.core.urdf import Urdf, read_urdf
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "": (
         *("name", "rate_hz", "urdf", "frames", "joints", "kinematics", "gripper", "command"),
-        *("topics", "cameras", "workspace", "simulated", "max_age_s"),
+        *("topics", "cameras", "workspace", "simulated", "max_age_s", "primitives"),
     ),
     "frames": ("base", "end_effector"),
     "joints": ("names", "low", "high", "velocity", "acceleration", "jerk"),
@@ -42,6 +43,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "topics": ("joint_states", "ee_pose", "environment_state"),
     "workspace": ("low", "high", "keep_out"),
+    "primitives": ("translation_m", "rotation_deg"),
 }
 """Entries that there may be. Any other is a mistake: a limit with a typing error limits nothing."""
 
@@ -111,6 +113,14 @@ def _parse(data: Mapping[str, Any], where: object, folder: Path) -> RobotDescrip
         kinematics=chain if urdf is None else urdf.chain(base, end, names),
         simulated=bool(data.get("simulated", False)),
         max_age_s=float(data.get("max_age_s", DEFAULT_MAX_AGE_S)),
+        primitives=_primitives(data["primitives"]) if "primitives" in data else None,
+    )
+
+
+def _primitives(data: Mapping[str, Any]) -> PrimitiveAmounts:
+    return PrimitiveAmounts(
+        translation_m=_floats(data["translation_m"]),
+        rotation_rad=_floats(np.deg2rad(_floats(data["rotation_deg"])).tolist()),
     )
 
 

@@ -1,0 +1,442 @@
+"""What a sentence asks of the arm: by grammar, then by similarity, else a question.
+
+The grammar accepts a sentence only if every word of it is known and they make one meaning. What it
+does not accept is compared with all sentences of the primitives, and taken for one only if it is
+very close to sentences of a single primitive. Anything else moves nothing and is asked back.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from robot_policy.nets.language import TextEncoder
+from robot_policy.policies.primitives import (
+    TRANSLATIONS,
+    Kind,
+    Primitive,
+    PrimitiveSet,
+    vague_level,
+)
+from robot_policy.policies.sentence_words import (
+    CLOSING,
+    DEGREES,
+    DIRECTIONS,
+    FILLERS,
+    HAND,
+    IMPLIED,
+    METRES,
+    MOVING,
+    NEGATIONS,
+    NUMBERS,
+    OPENING,
+    OPPOSITE,
+    QUESTIONS,
+    REPAIRED,
+    ROLLING,
+    SMALL,
+    THING,
+    TILTING,
+    TURNING,
+    TURNS,
+    VAGUE,
+    WHOLE,
+)
+
+_SURE = 0.8
+"""Least cosine with a sentence of a primitive; a wrong motion is worse than a question."""
+_CLEAR = 0.04
+"""By how much it must be closer to that primitive's direction than to any other."""
+_CANDIDATES = 3
+_MOST_PRIMITIVES = 3
+"""Of which one amount may be made up: what is longer is asked for again."""
+_EXACT_PART = 0.5
+"""Of the smallest amount: what may be missing from an amount that was said."""
+
+
+class Ask(StrEnum):
+    """What a sentence asks for besides motion."""
+
+    MOVE = "move"
+    UNDO = "undo"
+    AGAIN = "again"
+    WAIT = "wait"
+    QUESTION = "question"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a sentence means.
+
+    Attributes:
+        ask: What is asked for.
+        steps: For `Ask.MOVE`: primitives that are done together, one tuple after the other.
+        question: For `Ask.QUESTION`: what to ask back; nothing moves.
+        candidates: For `Ask.QUESTION`: sentences of the nearest primitives.
+        by: ``grammar`` or ``similarity``.
+    """
+
+    ask: Ask
+    steps: tuple[tuple[Primitive, ...], ...] = ()
+    question: str = ""
+    candidates: tuple[str, ...] = ()
+    by: str = "grammar"
+
+    @property
+    def code(self) -> str:
+        """Names of the primitives, ``+`` for together and ``;`` for one after the other."""
+        if self.ask is Ask.QUESTION:
+            return "ask"
+        if self.ask is not Ask.MOVE:
+            return self.ask.value
+        return ";".join("+".join(p.name for p in step) for step in self.steps)
+
+
+class SentenceParser:
+    """Understands sentences for one robot.
+
+    Args:
+        primitives: Of the robot.
+        text: What compares sentences that the grammar does not know.
+    """
+
+    def __init__(self, primitives: PrimitiveSet, text: TextEncoder) -> None:
+        self._primitives = primitives
+        self._text = text
+        self._said = [(s, p) for p in primitives for s in p.sentences]
+        self._vectors = _unit(text.encode([s for s, _ in self._said]))
+
+    def parse(self, sentence: str) -> Meaning:
+        """Returns what `sentence` means; a question where that is not clear."""
+        cleaned = _cleaned(sentence)
+        if not re.search(r"[a-z]", cleaned):
+            return self._question(sentence, "there are no words in that")
+        for code, pattern in WHOLE:
+            if re.fullmatch(pattern, cleaned):
+                return self._whole(code)
+        if NEGATIONS.search(cleaned):
+            return self._question(sentence, "it says what not to do; say what to do")
+        if QUESTIONS.search(cleaned) or sentence.rstrip().endswith("?!"):
+            return self._question(sentence, "that sounds like a question to me")
+        try:
+            return Meaning(Ask.MOVE, tuple(_Grammar(self._primitives).steps(cleaned)))
+        except _ContradictionError as error:
+            return self._question(sentence, str(error))
+        except _UnknownError as error:
+            return self._similar(sentence, cleaned, str(error))
+
+    def _whole(self, code: str) -> Meaning:
+        if code == "done":
+            return Meaning(Ask.MOVE, ((self._primitives.named("done"),),))
+        return Meaning(Ask(code))
+
+    def _similar(self, sentence: str, cleaned: str, why: str) -> Meaning:
+        cosine = self._vectors @ _unit(self._text.encode([cleaned]))[0]
+        best = int(np.argmax(cosine))
+        primitive = self._said[best][1]
+        others = [
+            float(c)
+            for c, (_, p) in zip(cosine, self._said, strict=True)
+            if p.direction != primitive.direction
+        ]
+        clear = cosine[best] - max(others, default=0.0)
+        if cosine[best] < _SURE or clear < _CLEAR or not _same_words(cleaned, self._said[best][0]):
+            return self._question(sentence, why)
+        return Meaning(Ask.MOVE, ((primitive,),), by="similarity")
+
+    def _question(self, sentence: str, why: str) -> Meaning:
+        nearest = self.nearest(sentence)
+        quoted = ", ".join(f"“{c}”" for c in nearest)
+        shown = " ".join(sentence.split())[:80]
+        return Meaning(
+            Ask.QUESTION,
+            question=f"I do not understand “{shown}”: {why}. Did you mean {quoted}?",
+            candidates=nearest,
+        )
+
+    def nearest(self, sentence: str) -> tuple[str, ...]:
+        """Sentences of the nearest primitives, one per direction."""
+        cosine = self._vectors @ _unit(self._text.encode([_cleaned(sentence)]))[0]
+        found: dict[str, str] = {}
+        for index in np.argsort(-cosine, kind="stable"):
+            said, primitive = self._said[int(index)]
+            found.setdefault(primitive.direction, said)
+            if len(found) == _CANDIDATES:
+                break
+        return tuple(found.values())
+
+
+class _UnknownError(Exception):
+    """A sentence that the grammar does not accept."""
+
+
+class _ContradictionError(Exception):
+    """A sentence that asks for what cannot be done together, or at all."""
+
+
+@dataclass
+class _Clause:
+    """One part of a sentence, between `and` and `then`."""
+
+    verb: str = ""
+    directions: tuple[str, ...] = ()
+    size: str = ""
+    number: float | None = None
+    unit: str = ""
+    gripper: str = ""
+    hand: bool = False
+    thing: bool = False
+
+
+class _Grammar:
+    """Sentences whose every word is known.
+
+    sentence := group (then group)*; group := clause (and clause)*; a clause has a direction or an
+    action of the gripper, and at most one verb and one amount.
+    """
+
+    def __init__(self, primitives: PrimitiveSet) -> None:
+        self._primitives = primitives
+
+    def steps(self, cleaned: str) -> list[tuple[Primitive, ...]]:
+        """Returns what to do, step by step.
+
+        Raises:
+            _UnknownError: If the sentence is none of the grammar.
+            _ContradictionError: If it asks for opposites, or for more than there is.
+        """
+        parts = re.split(r"\s*(?:,|;|\bthen\b)+\s*", cleaned)
+        groups = [self._group(part) for part in parts if not _says_nothing(part)]
+        if not groups:
+            raise _UnknownError("nothing is asked for")
+        _refuse_opposites([clause for group in groups for clause in group])
+        return [step for group in groups for step in self._done(group)]
+
+    def _group(self, text: str) -> list[_Clause]:
+        clauses = [_clause(part) for part in re.split(r"\s+and\s+|^and\s+", text) if part.strip()]
+        for before, clause in itertools.pairwise(clauses):
+            if not clause.verb and not clause.gripper and clause.directions:
+                clause.verb = before.verb
+        # "up and a bit to the left" says one amount each; "a bit up and left" one for both.
+        if len(clauses) > 1 and not any(c.gripper for c in clauses):
+            said = [c for c in clauses if c.size or c.number is not None]
+            if len(said) == 1:
+                for clause in clauses:
+                    clause.size, clause.number = said[0].size, said[0].number
+                    clause.unit = said[0].unit
+        return clauses
+
+    def _done(self, group: Sequence[_Clause]) -> Iterator[tuple[Primitive, ...]]:
+        together: list[list[Primitive]] = []
+        for clause in group:
+            if clause.gripper:
+                yield from _zipped(together)
+                together = []
+                yield (self._primitives.named(clause.gripper),)
+            else:
+                together += [self._amount(clause, d) for d in clause.directions]
+        yield from _zipped(together)
+
+    def _amount(self, clause: _Clause, direction: str) -> list[Primitive]:
+        name = _direction_name(clause.verb, direction)
+        if name not in self._first:
+            raise _UnknownError("that is no direction for such a motion")
+        axis, sign = self._first[name].axis, np.sign(self._first[name].amount)
+        amounts = self._primitives.amounts(axis)
+        if clause.number is None:
+            usual = "small" if clause.verb in SMALL else "medium"
+            level = vague_level(clause.size or usual, len(amounts))
+            wanted = [amounts[level]]
+        else:
+            wanted = _made_up(_metric(clause, turns=axis >= TRANSLATIONS), amounts)
+        found = [self._primitives.along(axis, float(sign * amount)) for amount in wanted]
+        return [primitive for primitive in found if primitive is not None]
+
+    @property
+    def _first(self) -> dict[str, Primitive]:
+        return {p.direction: p for p in self._primitives if p.kind is Kind.MOVE}
+
+
+def _says_nothing(text: str) -> bool:
+    """Whether it is only how somebody is spoken to."""
+    return all(word in FILLERS for word in text.split())
+
+
+def _zipped(together: Sequence[Sequence[Primitive]]) -> Iterator[tuple[Primitive, ...]]:
+    """Motions side by side; of those made up of several primitives the rest follows."""
+    for place in range(max(map(len, together), default=0)):
+        parts = [made[place] for made in together if place < len(made)]
+        yield tuple(sorted(parts, key=lambda primitive: primitive.axis))
+
+
+def _clause(text: str) -> _Clause:
+    clause = _Clause()
+    for size, pattern in VAGUE:
+        shorter = re.sub(rf"(?<!\w)(?:{pattern})(?!\w)", " ", text)
+        if shorter != text and not clause.size:
+            clause.size, text = size, shorter
+    tokens = text.split()
+    place = 0
+    while place < len(tokens):
+        place += _take(tokens, place, clause)
+    _complete(clause)
+    return clause
+
+
+def _take(tokens: Sequence[str], place: int, clause: _Clause) -> int:
+    """Takes the words at `place` into the clause; returns how many.
+
+    Raises:
+        _UnknownError: If they are not known or not there.
+    """
+    word = tokens[place]
+    number, used = _number(tokens, place)
+    if number is not None:
+        unit = tokens[place + used] if place + used < len(tokens) else ""
+        if unit not in METRES and unit not in DEGREES:
+            raise _UnknownError(f"it does not say {word} of what")
+        if clause.number is not None:
+            raise _UnknownError("it names two amounts")
+        clause.number, clause.unit = number, unit
+        return used + 1
+    if word in DIRECTIONS or word in TURNS:
+        direction = DIRECTIONS.get(word) or f"turn {TURNS[word]}"
+        if direction not in clause.directions:
+            clause.directions = (*clause.directions, direction)
+    elif word in CLOSING or word in OPENING:
+        clause.gripper = _one(clause.gripper, "close" if word in CLOSING else "open")
+    elif word in MOVING or word in TURNING or word in ROLLING or word in TILTING or word in IMPLIED:
+        clause.verb = _one(clause.verb, word)
+    elif word in HAND:
+        clause.hand = True
+    elif word in THING:
+        clause.thing = True
+    elif word not in FILLERS:
+        raise _UnknownError(f"the word “{word}” is not one I know here")
+    return 1
+
+
+def _one(before: str, word: str) -> str:
+    if before and before != word:
+        if OPPOSITE.get(before) == word:
+            raise _ContradictionError(f"it asks to {before} and to {word}")
+        raise _UnknownError(f"it says {before} and {word} at once")
+    return word
+
+
+def _complete(clause: _Clause) -> None:
+    """Checks that the parts of a clause make a meaning."""
+    if clause.gripper:
+        if clause.directions or clause.number is not None or clause.verb:
+            raise _UnknownError("it mixes the gripper with a motion")
+        clause.size = ""
+        return
+    if not clause.directions and clause.verb in IMPLIED:
+        clause.directions = (IMPLIED[clause.verb],)
+    elif clause.verb in IMPLIED and IMPLIED[clause.verb] not in clause.directions:
+        if OPPOSITE[IMPLIED[clause.verb]] in clause.directions:
+            raise _ContradictionError(f"it asks to {clause.verb} the other way")
+        if clause.verb not in MOVING:
+            clause.directions = (IMPLIED[clause.verb], *clause.directions)
+    if not clause.directions:
+        raise _UnknownError("it does not say in which direction")
+    _refuse_opposites([clause])
+
+
+def _refuse_opposites(clauses: Sequence[_Clause]) -> None:
+    asked = [name for c in clauses for name in (*c.directions, c.gripper) if name]
+    for name in asked:
+        opposite = OPPOSITE.get(name.removeprefix("turn "), "")
+        wanted = f"turn {opposite}" if name.startswith("turn ") else opposite
+        if wanted in asked and opposite:
+            raise _ContradictionError(f"it asks for {name} and for {wanted}, which are opposite")
+
+
+def _direction_name(verb: str, direction: str) -> str:
+    if direction.startswith("turn "):
+        side = direction.removeprefix("turn ")
+        return f"roll_{side}" if verb in ROLLING else f"turn_{side}"
+    if verb in TURNING:
+        return f"turn_{direction}"
+    if verb in ROLLING:
+        return f"roll_{direction}"
+    if verb in TILTING:
+        return f"tilt_{direction}"
+    return direction
+
+
+def _metric(clause: _Clause, *, turns: bool) -> float:
+    assert clause.number is not None
+    if turns != (clause.unit in DEGREES):
+        raise _UnknownError(f"{clause.unit} is no unit for that motion")
+    scale = np.pi / 180 if turns else METRES[clause.unit]
+    return float(clause.number * scale)
+
+
+def _made_up(amount: float, amounts: Sequence[float]) -> list[float]:
+    """Amounts that add up to the one that was said, the largest first."""
+    parts: list[float] = []
+    rest = amount
+    for part in sorted(amounts, reverse=True):
+        while rest > part - 0.1 * amounts[0] and len(parts) <= _MOST_PRIMITIVES:
+            parts.append(part)
+            rest -= part
+    if not parts:
+        raise _ContradictionError("that is less than I can move")
+    if len(parts) > _MOST_PRIMITIVES or rest > _EXACT_PART * amounts[0]:
+        raise _ContradictionError("I cannot move by that much at once")
+    return parts
+
+
+def _number(tokens: Sequence[str], place: int) -> tuple[float | None, int]:
+    """The number at `place` and of how many words it is: 12, 0.5, twenty-five, two half."""
+    total, used = 0.0, 0
+    while place + used < len(tokens):
+        word = tokens[place + used]
+        if re.fullmatch(r"\d+(?:\.\d+)?", word):
+            value = float(word)
+        elif word in NUMBERS and not (used and NUMBERS[word] >= 10 and word != "hundred"):
+            value = NUMBERS[word]
+        else:
+            break
+        total = total * value if word == "hundred" and used else total + value
+        used += 1
+    return (total, used) if used else (None, 0)
+
+
+def _cleaned(sentence: str) -> str:
+    text = sentence.lower().replace("\u2019", "'").strip()
+    text = re.sub(r"(\d)([a-z])", r"\1 \2", text)
+    text = re.sub(r"\b(that|it|we|you|i|what)'(s|re|m)\b", _spelled, text)
+    text = re.sub(r"(?<=[a-z])-(?=[a-z])", " ", _repaired(text))
+    text = re.sub(r"[.!?]+(?=\s|$)", " ", text)
+    return " ".join(text.split()).strip(" ,;")
+
+
+def _spelled(match: re.Match[str]) -> str:
+    return f"{match[1]} {dict(s='is', re='are', m='am')[match[2]]}"
+
+
+def _repaired(text: str) -> str:
+    for pattern, meaning in REPAIRED:
+        text = re.sub(pattern, meaning, text)
+    return text
+
+
+def _same_words(a: str, b: str) -> bool:
+    """Whether two sentences name the same directions and numbers."""
+
+    def named(text: str) -> set[str]:
+        known = {**DIRECTIONS, **TURNS}
+        words = re.findall(r"[a-z]+|[0-9.]+", text)
+        return {str(known.get(word, word)) for word in words if word in known or word[0].isdigit()}
+
+    return named(a) == named(b)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.maximum(lengths, 1e-12)
