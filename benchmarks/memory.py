@@ -42,6 +42,10 @@ RECALL = {
 }
 """Past-token prediction and its controls: options of `train past_token`. All predict 9 actions from
 now on, and all draw at temperature 1, because verification needs candidates that differ."""
+SEEING = ("--cameras", "agentview", "wrist", "--no-environment-state")
+SHORT_SEEING = (*SEEING, "--policy.history", "2", "--policy.prediction-length", "17")
+CACHED = {name: FOLDER / f"images-{name}.json" for name in ("every_step", "once")}
+"""When images are encoded."""
 OVER_DIFFUSION = (
     *("--policy.backbone", "diffusion"),
     *("--policy.backbone-options", "backbone=mlp", "temperature=0"),
@@ -118,13 +122,52 @@ def jobs(device: str) -> list[Job]:
         listed.append(training_job(training, device))
         listed += [evaluation_job(c, device) for c in evaluations() if c.training == training]
     speed = ("benchmarks/memory_speed.py", "--json", relative(SPEED))
-    return [*listed, Job("speed", speed, SPEED, alone=True)]
+    return [*listed, Job("speed", speed, SPEED, alone=True), *_cached_jobs()]
+
+
+def _cached_jobs() -> list[Job]:
+    """How fast a long context trains: images encoded in every step, or once."""
+    first = Training(
+        "encoders", "past_token", "lift", "lift_images", 20, SHORT_SEEING, folder=FOLDER
+    )
+    frozen = ("--policy.frozen-encoder", relative(first.run))
+    measured = [
+        Job(
+            f"cached-{name}",
+            (
+                *("train", "past_token", "--dataset", relative(FOLDER / "data" / "lift_images")),
+                *("--output", relative(FOLDER / "never"), "--dry-run", "--device", "cpu"),
+                *("--batch-size", "8", "--json", relative(result), *SEEING, *options),
+            ),
+            result,
+            needs=(f"train-{first.name}",),
+            threads_option="--threads",
+            alone=True,
+        )
+        for (name, result), options in zip(CACHED.items(), ((), frozen), strict=True)
+    ]
+    return [data_job(FOLDER, first.data, episodes=4), training_job(first, "cpu"), *measured]
+
+
+def _cached_row() -> list[Row]:
+    if not all(result.exists() for result in CACHED.values()):
+        return []
+    rates = {name: read_json(result) for name, result in CACHED.items()}
+    samples = {name: r["steps_per_s"] * r["batch_size"] for name, r in rates.items()}
+    return [
+        {
+            "cell": "training context 16, two cameras",
+            **{f"samples_per_s_{name}": round(rate, 2) for name, rate in samples.items()},
+            "times": round(samples["once"] / samples["every_step"], 1),
+        }
+    ]
 
 
 def rows() -> list[Row]:
     """Returns what was measured."""
     speed = read_json(SPEED)["rows"] if SPEED.exists() else []
-    return [*(row for cell in evaluations() if (row := cell.row()) is not None), *speed]
+    evaluated = (row for cell in evaluations() if (row := cell.row()) is not None)
+    return [*evaluated, *speed, *_cached_row()]
 
 
 def main() -> int:

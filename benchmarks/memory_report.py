@@ -29,6 +29,7 @@ def write_report(measured: Sequence[Row], *, command: str) -> None:
         *_memories(rows, command),
         *_over_diffusion(rows, command),
         *_speed(rows, f"{command} --only speed"),
+        _cached(rows, f"{command} --only cached"),
     ]
     write_results(path, command=command, rows=list(rows.values()), targets=targets)
     print_targets(targets)
@@ -134,9 +135,14 @@ def _speed(rows: Rows, command: str) -> list[Target]:
     ]
     found = rows.get("search index", {}).get("p50_ms")
     words = "search among 100,000 memories under 1 ms"
-    targets.append(_at_most("search_latency", words, found, 1.0, "ms", command))
+    return [*targets, _at_most("search_latency", words, found, 1.0, "ms", command)]
+
+
+def _cached(rows: Rows, command: str) -> Target:
     words = "training on cached embeddings at least 5 times faster, context 16, two cameras"
-    return [*targets, Target("cached_embeddings", words, None, "times", False, command)]
+    times = rows.get("training context 16, two cameras", {}).get("times")
+    holds = times is not None and times >= 5
+    return Target("cached_embeddings", words, times, "times", holds, command)
 
 
 def _at_most(

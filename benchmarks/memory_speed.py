@@ -117,11 +117,8 @@ def _search(how: str) -> Row:
     paths += 0.3 * rng.normal(size=(MANY // 100, 1, 10))
     keys = np.tanh(paths.reshape(MANY, 10) @ rng.normal(size=(10, KEY)) / 3)
     bank = MemoryBank(KEY, (1, 1), indexed=how == "index").eval()
-    bank.fill(
-        torch.from_numpy(keys.astype(np.float32)),
-        torch.zeros(MANY, 1, 1),
-        torch.zeros(MANY, dtype=torch.int64),
-    )
+    numbers = torch.zeros(MANY, dtype=torch.int64)
+    bank.fill(torch.from_numpy(keys.astype(np.float32)), torch.zeros(MANY, 1, 1), numbers, numbers)
     asked = keys[rng.integers(0, MANY, _REPETITIONS)] + 0.02 * rng.normal(size=(_REPETITIONS, KEY))
     queries = torch.from_numpy(asked.astype(np.float32))
     exact = MemoryBank(KEY, (1, 1)).eval()

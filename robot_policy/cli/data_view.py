@@ -1,7 +1,7 @@
 """`robot-policy data view`: episodes for the eye, as an HTML page or for rerun."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tyro.conf import Positional
@@ -9,7 +9,7 @@ from tyro.conf import Positional
 from robot_policy.cli.progress import progress_bar
 from robot_policy.core.errors import ConfigError, DataError
 from robot_policy.data.curation.curated import Curated
-from robot_policy.data.display.shown_episode import ShownEpisode, shown_episode
+from robot_policy.data.display.shown_episode import Group, ShownEpisode, shown_episode
 from robot_policy.data.formats.registry import find_format
 from robot_policy.data.summary import summarize
 
@@ -32,6 +32,9 @@ class ViewConfig:
     """Recording for rerun to write; replaced if it exists."""
     episodes: str = ""
     """Numbers of episodes, for example 0-9,12; by default the first ten."""
+    policy: Path | None = None
+    """A policy with memories, `mcnn` or `retrieval`: show which demonstration each of its actions
+    would come from, and how near that is."""
     where: str = ""
     """Condition for episodes, as in `data filter`."""
 
@@ -44,11 +47,17 @@ def run(config: ViewConfig) -> int:
     name, dataset_format = find_format(config.path)
     reader = dataset_format.open(config.path)
     numbers = _numbers(config, len(reader))
+    origin: Callable[[int], tuple[Group, ...]] = lambda number: ()  # noqa: E731
+    if config.policy is not None:
+        from robot_policy.cli.demonstration_origin import DemonstrationOrigin  # needs torch
+
+        origin = DemonstrationOrigin(config.policy, config.path)
     with progress_bar("drawing episodes", len(numbers) * len(outputs)) as advance:
 
         def shown() -> Iterator[ShownEpisode]:
             for number in numbers:
-                yield shown_episode(reader, number)
+                episode = shown_episode(reader, number)
+                yield replace(episode, groups=(*origin(number), *episode.groups))
                 advance("")
 
         if config.html is not None:

@@ -162,9 +162,9 @@ class ResizeImages:
         return cls(camera, (int(source[0]), int(source[1])), (int(size[0]), int(size[1])))
 
     def apply(self, sample: Sample) -> Sample:
-        """Resizes (..., h, w, 3) images."""
+        """Resizes (..., h, w, 3) images; features of images, which are no uint8, stay."""
         key = image_key(self.camera)
-        if key not in sample:
+        if key not in sample or sample[key].dtype != np.uint8:
             return sample
         return {**sample, key: resize(sample[key], self.size)}
 

@@ -34,11 +34,13 @@ class MemoryBank(nn.Module):
         keys: (K, D).
         chunks: (K, L, A).
         episodes: (K,) the episode each was seen in.
+        frames: (K,) the frame of it.
     """
 
     keys: Tensor
     chunks: Tensor
     episodes: Tensor
+    frames: Tensor
     half_squares: Tensor
 
     def __init__(
@@ -47,6 +49,7 @@ class MemoryBank(nn.Module):
         super().__init__()
         if indexed:
             load_faiss()
+        self.register_buffer("frames", torch.zeros(0, dtype=torch.int64))
         self._indexed = indexed
         self._index: MemoryIndex | None = None
         self.register_buffer("half_squares", torch.zeros(0), persistent=False)
@@ -64,7 +67,7 @@ class MemoryBank(nn.Module):
             ConfigError: If they would; says how much.
         """
         numbers = self.keys.shape[1] + math.prod(self.chunks.shape[1:])
-        megabytes = count * (_FLOAT_BYTES * numbers + _INDEX_BYTES) / 1e6
+        megabytes = count * (_FLOAT_BYTES * numbers + 2 * _INDEX_BYTES) / 1e6
         if megabytes > most_megabytes:
             raise ConfigError(
                 f"{count} memories would take {megabytes:.2g} MB",
@@ -72,9 +75,10 @@ class MemoryBank(nn.Module):
                 expected=f"at most {most_megabytes:g} MB",
             )
 
-    def fill(self, keys: Tensor, chunks: Tensor, episodes: Tensor) -> None:
+    def fill(self, keys: Tensor, chunks: Tensor, episodes: Tensor, frames: Tensor) -> None:
         """Puts memories in place of those that are there."""
-        self.keys, self.chunks, self.episodes = keys.clone(), chunks.clone(), episodes.clone()
+        self.keys, self.chunks = keys.clone(), chunks.clone()
+        self.episodes, self.frames = episodes.clone(), frames.clone()
         self._keys_changed()
 
     def nearest(self, queries: Tensor, *, without: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -149,7 +153,7 @@ class MemoryBank(nn.Module):
         self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any
     ) -> None:
         """Takes as many memories as the checkpoint has."""
-        for name in ("keys", "chunks", "episodes"):
+        for name in ("keys", "chunks", "episodes", "frames"):
             value = state_dict.get(f"{prefix}{name}")
             if value is not None:
                 setattr(self, name, torch.empty_like(value))
@@ -174,3 +178,11 @@ def leave_one_out(keys: Tensor, episodes: Tensor, bank: MemoryBank) -> Tensor:
         for i in range(0, len(keys), _ROWS_AT_ONCE)
     ]
     return torch.cat(parts)
+
+
+def frames_of(episodes: Tensor) -> Tensor:
+    """Returns the frame (N,) that each window is of, of all windows (N,) in their order."""
+    place = torch.arange(len(episodes), device=episodes.device)
+    begins = torch.ones_like(episodes, dtype=torch.bool)
+    begins[1:] = episodes[1:] != episodes[:-1]
+    return place - torch.where(begins, place, 0).cummax(0).values

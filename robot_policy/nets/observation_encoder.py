@@ -49,15 +49,20 @@ class ObservationEncoder(nn.Module):
         """Returns (B, T, F).
 
         Args:
-            batch: (B, T, S) states, (B, T, E) privileged states, (B, T, h, w, 3) uint8 images.
+            batch: (B, T, S) states, (B, T, E) privileged states, (B, T, h, w, 3) uint8 images, or
+                (B, T, 2K) features that the encoders made of them before.
             draws: In training, for the places of the crops; None crops the centre.
         """
         features = [batch[key] for key in self._keys]
-        for camera, encoder in zip(self._cameras, self.cameras, strict=True):
-            assert isinstance(encoder, CameraEncoder)
+        for camera, encoder in zip(self._cameras, self.camera_encoders(), strict=True):
             images = batch[image_key(camera)]
-            features.append(_encode(encoder, images, draws))
+            encoded = images.is_floating_point()
+            features.append(images if encoded else _encode(encoder, images, draws))
         return torch.cat(features, dim=-1)
+
+    def camera_encoders(self) -> list[CameraEncoder]:
+        """Returns the encoder of every camera, in the order of the spec."""
+        return [encoder for encoder in self.cameras if isinstance(encoder, CameraEncoder)]
 
 
 def _encode(encoder: CameraEncoder, images: Tensor, draws: Draws | None) -> Tensor:

@@ -13,11 +13,11 @@ from robot_policy.core.observation import ACTION, EPISODE, STATE
 from robot_policy.core.option_values import parse_value, split_words
 from robot_policy.core.specs import ArraySpec, PolicySpec
 from robot_policy.nets.draws import Draws
-from robot_policy.nets.memory_bank import MemoryBank, leave_one_out
+from robot_policy.nets.memory_bank import MemoryBank, frames_of, leave_one_out
 from robot_policy.nets.memory_choice import CHOICES
 from robot_policy.nets.observation_encoder import ObservationEncoder
 from robot_policy.nets.vision import VisionConfig
-from robot_policy.policies.module import ERROR_SCALE, Batch, PolicyModule
+from robot_policy.policies.module import ERROR_SCALE, Batch, PolicyModule, Trace
 from robot_policy.policies.registry import POLICIES
 
 BACKBONES = ("bc", "diffusion", "flow", "past_token")
@@ -171,7 +171,8 @@ class Mcnn(PolicyModule[McnnConfig]):
         self.bank.check_size(count, most_megabytes=self.config.most_megabytes)
         generator = torch.Generator().manual_seed(seed)
         chosen = CHOICES[self.config.choice](keys.cpu(), count, generator).to(keys.device)
-        self.bank.fill(keys[chosen], windows[ACTION][chosen].clamp(-1.0, 1.0), episodes[chosen])
+        chunks = windows[ACTION][chosen].clamp(-1.0, 1.0)
+        self.bank.fill(keys[chosen], chunks, episodes[chosen], frames_of(episodes)[chosen])
         distances = leave_one_out(keys, episodes, self.bank)
         distances = distances[distances.isfinite()]
         if len(distances):
@@ -187,6 +188,12 @@ class Mcnn(PolicyModule[McnnConfig]):
             return chunk, features.new_zeros(rows)
         distance, index = self.bank.nearest(features, without=batch.get(EPISODE))
         return self.bank.chunks[index], torch.exp(-self.rate * distance)
+
+    def trace(self, batch: Batch) -> Trace:
+        """Returns the memory that is nearest to every situation."""
+        distance, index = self.bank.nearest(self.encoder(batch).flatten(1))
+        weight = torch.exp(-self.rate * distance)
+        return Trace(self.bank.episodes[index], self.bank.frames[index], distance, weight)
 
     def loss(self, batch: Batch, *, draws: Draws) -> Tensor:
         """Returns the backbone's loss of what it has to answer."""

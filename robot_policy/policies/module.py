@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -12,7 +13,16 @@ from robot_policy.core.errors import ConfigError
 from robot_policy.core.policy import standard_normal
 from robot_policy.nets.trainable import Batch, TrainableModule
 
-__all__ = ["ERROR_SCALE", "Batch", "PolicyModule", "Remembers", "masked_mean", "scaled"]
+__all__ = [
+    "ERROR_SCALE",
+    "Batch",
+    "PolicyModule",
+    "Remembers",
+    "Trace",
+    "Traceable",
+    "masked_mean",
+    "scaled",
+]
 
 ERROR_SCALE = "error_scale"
 """Key of a batch: by how much (B,) the errors of every row count, where not all count alike."""
@@ -78,6 +88,32 @@ class Remembers(Protocol):
         Raises:
             ConfigError: If what it would keep is too large.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where the answers to B situations come from.
+
+    Attributes:
+        episode: (B,) of the data it was trained on.
+        frame: (B,) of that episode.
+        distance: (B,) from the situation to that frame, root mean square in the network's units.
+        weight: (B,) how much of the answer is what was done there.
+    """
+
+    episode: Tensor
+    frame: Tensor
+    distance: Tensor
+    weight: Tensor
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """A policy that can say which demonstration an answer comes from."""
+
+    def trace(self, batch: Batch) -> Trace:
+        """Says so of every row of a normalised batch."""
         ...
 
 

@@ -24,6 +24,9 @@ class PastTokenConfig(DiffusionConfig):
     past_steps: int = -1
     """Past actions in the loss, the most recent ones; -1 takes all. 0 predicts none, which is the
     long context without past tokens that the others are compared with."""
+    frozen_encoder: str = ""
+    """Run or checkpoint, of a short context, whose camera encoders are taken over and stay as they
+    are. Every frame is then encoded once, into the cache, whatever the context."""
     random_history: bool = False
     """Show the network a random number of the newest observations in training, so that it copes
     with any (variable history training)."""

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from robot_policy.core.errors import ConfigError
-from robot_policy.core.observation import ACTION, EPISODE
+from robot_policy.core.observation import ACTION, EPISODE, OBSERVATION_IS_PAD
 from robot_policy.core.specs import PolicySpec
 from robot_policy.nets.draws import Draws
-from robot_policy.nets.memory_bank import MemoryBank, leave_one_out
+from robot_policy.nets.memory_bank import MemoryBank, frames_of, leave_one_out
 from robot_policy.nets.observation_encoder import ObservationEncoder
 from robot_policy.nets.vision import VisionConfig
-from robot_policy.policies.module import Batch, PolicyModule, masked_mean
+from robot_policy.policies.module import Batch, PolicyModule, Trace, masked_mean
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Retrieval(PolicyModule[RetrievalConfig]):
         del seed
         keys = self.encoder(windows)[:, -1]
         self.bank.check_size(len(keys), most_megabytes=self.config.most_megabytes)
-        self.bank.fill(keys, windows[ACTION], windows[EPISODE])
+        self.bank.fill(keys, windows[ACTION], windows[EPISODE], frames_of(windows[EPISODE]))
         distances = leave_one_out(keys, windows[EPISODE], self.bank)
         distances = distances[distances.isfinite()]
         if len(distances):
@@ -121,20 +121,41 @@ class Retrieval(PolicyModule[RetrievalConfig]):
         """Returns the one chunk N times, (B, N, H, A)."""
         features = self.encoder(batch)
         if self.config.follow and len(self.bank):
-            chunk = self.bank.chunks[self.followed(features)]
+            chunk = self.bank.chunks[self.followed(features, batch.get(OBSERVATION_IS_PAD))]
         else:
             chunk = self._weighted(features[:, -1], batch)
         return chunk[:, None].expand(-1, noise.shape[1], -1, -1)
 
-    def followed(self, features: Tensor) -> Tensor:
-        """Returns which memory (B,) the window of features (B, T, F) leads to."""
+    def trace(self, batch: Batch) -> Trace:
+        """Returns the demonstration that is followed, or the nearest of those that are averaged."""
+        features, bank = self.encoder(batch), self.bank
+        if self.config.follow:
+            index = self.followed(features, batch.get(OBSERVATION_IS_PAD))
+            distance = (features[:, -1] - bank.keys[index]).square().mean(1).sqrt()
+            weight = torch.ones_like(distance)
+        else:
+            distances, found = bank.find(features[:, -1], self.config.neighbours)
+            weights = torch.softmax(-distances / self.log_bandwidth.exp(), dim=1)
+            index, distance, weight = found[:, 0], distances[:, 0], weights[:, 0]
+        return Trace(bank.episodes[index], bank.frames[index], distance, weight)
+
+    def followed(self, features: Tensor, padding: Tensor | None = None) -> Tensor:
+        """Returns which memory (B,) a window leads to.
+
+        Args:
+            features: (B, T, F).
+            padding: (B, T) bool, observations that only stand for those before the episode: no
+                time passes from them to the next.
+        """
         bank, stride = self.bank, self.config.history_stride
         at = bank.nearest(features[:, 0])[1]
-        for seen in features.unbind(1)[1:]:
+        for step, seen in enumerate(features.unbind(1)[1:]):
             following = (at + stride).clamp(max=len(bank) - 1)
             goes_on = bank.episodes[following] == bank.episodes[at]
             apart = (seen - bank.keys[following]).square().mean(1).sqrt()
             stays = goes_on & (apart <= self.divergence)
+            if padding is not None:
+                stays = stays & ~padding[:, step]
             at = torch.where(stays, following, bank.nearest(seen)[1])
         return at
 

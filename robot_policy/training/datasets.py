@@ -1,14 +1,14 @@
 """The datasets of a run: opened as one, and how often each is drawn from."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from robot_policy.core.errors import ConfigError
 from robot_policy.core.specs import PolicySpec
 from robot_policy.data.cache.builder import Report
-from robot_policy.data.cache.frame_encoder import SizedFrames
+from robot_policy.data.cache.frame_encoder import FrameEncoder, SizedFrames
 from robot_policy.data.cache.location import NONE, cache_root
 from robot_policy.data.cache.open_cached import open_cached
 from robot_policy.data.curation.condition import Condition
@@ -20,12 +20,16 @@ from robot_policy.training.config import TrainConfig
 
 
 def open_datasets(
-    config: TrainConfig, *, report: Report = lambda done, total: None
+    config: TrainConfig,
+    *,
+    encoders: Mapping[str, FrameEncoder] | None = None,
+    report: Report = lambda done, total: None,
 ) -> EpisodeStore:
     """Opens everything a run learns from as one; images through the cache, decoded once.
 
     Args:
         config: Settings.
+        encoders: Camera name to what is kept of its frames; the frames themselves if None.
         report: Told of progress while images are decoded into the cache.
 
     Raises:
@@ -36,7 +40,7 @@ def open_datasets(
     """
     whole: EpisodeStore | None = None
     for path in config.dataset:
-        store = _open(path, config, report)
+        store = _open(path, config, encoders, report)
         if len(config.dataset) > 1:
             named = [replace(e, dataset=str(path)) for e in store.episodes]
             store = store.described(named)
@@ -55,12 +59,17 @@ def open_datasets(
     return whole
 
 
-def _open(path: Path, config: TrainConfig, report: Report) -> EpisodeStore:
+def _open(
+    path: Path,
+    config: TrainConfig,
+    encoders: Mapping[str, FrameEncoder] | None,
+    report: Report,
+) -> EpisodeStore:
     if not config.cameras or config.cache == NONE:
         return EpisodeStore.open(path, cameras=config.cameras, size=config.image_size)
     return open_cached(
         path,
-        encoders={camera: SizedFrames(config.image_size) for camera in config.cameras},
+        encoders=encoders or {c: SizedFrames(config.image_size) for c in config.cameras},
         root=cache_root(config.cache, path),
         report=report,
     )

@@ -26,6 +26,7 @@ from robot_policy.training.data import Split, choose_episodes, source_spec
 from robot_policy.training.datasets import episode_weights, open_datasets, recorded_spec
 from robot_policy.training.ema import Ema
 from robot_policy.training.evaluations import Evaluation, Evaluations
+from robot_policy.training.frozen_encoder import load_frozen_encoder
 from robot_policy.training.gradient_step import GradientStep, NonFiniteLossError
 from robot_policy.training.logger import CurveLogger
 from robot_policy.training.non_finite import describe
@@ -99,8 +100,10 @@ class Trainer:
         self.device = self.accelerator.device if together else device
         if config.threads:
             torch.set_num_threads(config.threads)
+        frozen = load_frozen_encoder(config)
+        encoders = None if frozen is None else frozen.frame_encoders()
         with decoding_progress(shown=self.is_main) as report:
-            store = open_datasets(config, report=report)
+            store = open_datasets(config, encoders=encoders, report=report)
         self.statistics = store.statistics
         torch.manual_seed(config.seed)
         split = choose_episodes(store, config)
@@ -110,7 +113,12 @@ class Trainer:
         if teacher is not None:
             assert issubclass(module_class, PolicyModule)
             policy = module_class.config_for(policy, teacher.module)
-        module = module_class.build(policy, source_spec(store, config)).to(self.device)
+        source = source_spec(store, config)
+        if frozen is not None:
+            policy, source = frozen.hyper_parameters(policy), frozen.restore_images(source)
+        module = module_class.build(policy, source).to(self.device)
+        if frozen is not None:
+            frozen.freeze(module)
         self.module: TrainableModule[Any] = module
         check_evaluation(config, self.module.spec)
         check_context(self.module.spec, [store.episodes[e].length for e in split.training])

@@ -15,7 +15,8 @@ def filled(indexed: bool, *, keys: int = 5000) -> MemoryBank:
     generator = torch.Generator().manual_seed(0)
     bank = MemoryBank(8, (2, 3), indexed=indexed).eval()
     rows = torch.randn(keys, 8, generator=generator)
-    bank.fill(rows, torch.zeros(keys, 2, 3), torch.arange(keys) % 7)
+    numbers = torch.arange(keys)
+    bank.fill(rows, torch.zeros(keys, 2, 3), numbers % 7, numbers)
     return bank
 
 
@@ -33,7 +34,8 @@ def test_other_memories_get_another_index() -> None:
     bank = filled(True)
     query = torch.zeros(1, 8)
     bank.nearest(query)
-    bank.fill(torch.ones(3, 8), torch.zeros(3, 2, 3), torch.zeros(3, dtype=torch.int64))
+    numbers = torch.zeros(3, dtype=torch.int64)
+    bank.fill(torch.ones(3, 8), torch.zeros(3, 2, 3), numbers, numbers)
     distance, index = bank.nearest(query)
     assert float(distance) == pytest.approx(1.0)
     assert int(index) < 3

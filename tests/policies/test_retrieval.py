@@ -87,6 +87,9 @@ def test_a_demonstration_is_followed_until_it_diverges() -> None:
     # Nothing follows the end of an episode.
     end = seen((1.8, 0.0), (1.8, 0.0), (1.8, 0.0))
     assert module.followed(module.encoder(end)).tolist() == [STEPS - 1]
+    # At the beginning of an episode no time has passed yet.
+    start = module.encoder(seen((0.0, 0.0), (0.0, 0.0), (0.0, 0.0)))
+    assert module.followed(start, torch.tensor([[True, True, False]])).tolist() == [0]
 
 
 def test_it_loads_what_it_memorised() -> None:
