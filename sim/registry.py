@@ -1,6 +1,8 @@
 """The tasks of the twin and the scripted experts that solve them."""
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from robot_policy.core.errors import UnknownNameError
 from robot_policy.core.registry import Registry
@@ -12,7 +14,49 @@ from sim.scripted.sloppy import Sloppy
 if TYPE_CHECKING:
     from sim.envs.scene_board import SceneBoard
 
-TASKS = Registry(
+
+class VariantRegistry(Registry):
+    """Names of which some have variants, ``NAME:KIND+WORDING``, that only who asks for them finds.
+
+    Args:
+        kind: As of `Registry`.
+        entries: Likewise.
+        variants: Name to a function of a variant's full name, as ``"package.module:function"``; ""
+            where all variants are the same object.
+    """
+
+    def __init__(
+        self, kind: str, entries: Mapping[str, str], *, variants: Mapping[str, str]
+    ) -> None:
+        super().__init__(kind, entries)
+        self._makers = Registry("maker of variants", {n: m for n, m in variants.items() if m})
+        self._families = frozenset(variants)
+
+    def __getitem__(self, name: str) -> Any:
+        """Returns the object of that name or variant.
+
+        Raises:
+            UnknownNameError: If there is none.
+        """
+        family = re.split("[:+]", name)[0]
+        if name == family or family not in self._families:
+            return super().__getitem__(name)
+        return self._makers[family](name) if family in self._makers else super().__getitem__(family)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a name or a variant."""
+        if super().__contains__(name):
+            return True
+        if not isinstance(name, str) or re.split("[:+]", name)[0] not in self._families:
+            return False
+        try:
+            self[name]
+        except UnknownNameError:
+            return False
+        return True
+
+
+TASKS = VariantRegistry(
     "task",
     {
         "lift": "sim.envs.lift:TASK",
@@ -21,10 +65,12 @@ TASKS = Registry(
         "stack": "sim.envs.stack:TASK",
         "recall": "sim.envs.recall:TASK",
         "recall-count": "sim.envs.recall_count:TASK",
+        "language": "sim.envs.language.task:TASK",
     },
+    variants={"language": "sim.envs.language.task:variant"},
 )
 
-EXPERTS = Registry(
+EXPERTS = VariantRegistry(
     "expert",
     {
         "lift": "sim.scripted.lift:LiftExpert",
@@ -33,7 +79,9 @@ EXPERTS = Registry(
         "stack": "sim.scripted.stack:StackExpert",
         "recall": "sim.scripted.recall:RecallExpert",
         "recall-count": "sim.scripted.recall_count:RecallCountExpert",
+        "language": "sim.scripted.language:LanguageExpert",
     },
+    variants={"language": ""},
 )
 
 QUALITIES = ("expert", "sloppy")

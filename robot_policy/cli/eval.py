@@ -112,7 +112,7 @@ def run(config: EvalConfig) -> int:
             support=config.steering.support,
             resample=config.steering.resample,
             execute_steps=config.execute_steps,
-            instruction=TASKS[config.task].instruction,
+            instruction=TASKS[config.task].instruction or None,
             device=config.device,
             threads=1,
         )

@@ -21,7 +21,7 @@ from robot_policy.core.observation import Observation
 from robot_policy.core.robot import RobotDescription
 from robot_policy.core.specs import ActionSpace, PolicySpec
 from sim.envs.cameras import Cameras
-from sim.envs.rules import Moment, Progress
+from sim.envs.rules import Instructs, Moment, Progress
 from sim.envs.simulator import load_scene
 from sim.envs.task import END_EFFECTOR, Task
 from sim.rendering import CameraInfo
@@ -115,6 +115,13 @@ class RobosuiteArm:
         """Steps after which an episode is truncated."""
         return self.task.max_steps if self._board is None else _ENDLESS
 
+    @property
+    def instruction(self) -> str:
+        """What to do in the present episode, in words."""
+        if isinstance(self._rules, Instructs):
+            return self._rules.instruction
+        return self.task.instruction
+
     def reset(self, seed: int) -> Observation:
         """Starts the episode that belongs to `seed`, a non-negative integer.
 
@@ -181,7 +188,7 @@ class RobosuiteArm:
                 base_R_ee=base_T_ee[:3, :3],
             ),
             environment_state=self._environment_state(base_T_ee[:3, 3]),
-            instruction=self.task.instruction,
+            instruction=self.instruction,
         )
 
     def load_model(self, xml: str) -> None:

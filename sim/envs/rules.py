@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,4 +46,14 @@ class Rules(Protocol):
 
     def judge(self, moment: Moment) -> Progress:
         """Called after every control step."""
+        ...
+
+
+@runtime_checkable
+class Instructs(Protocol):
+    """Rules that say what to do, in words that `begin` has chosen."""
+
+    @property
+    def instruction(self) -> str:
+        """Of the present episode."""
         ...

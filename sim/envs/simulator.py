@@ -1,5 +1,6 @@
 """Loading robosuite without its greetings, and without needing OpenGL for physics alone."""
 
+import importlib
 import importlib.util
 import logging
 import os
@@ -32,6 +33,8 @@ def load_scene(task: Task, robot: RobotDescription) -> Any:
         SimulationError: If robosuite or MuJoCo is not installed or cannot be loaded.
     """
     robosuite = _import_robosuite()
+    if task.scene_module:
+        importlib.import_module(task.scene_module)
     return robosuite.make(
         task.environment,
         robots="Panda",

@@ -20,7 +20,8 @@ class Task:
     Attributes:
         name: Name in the registry.
         environment: Name of the robosuite environment.
-        instruction: What to do, in words.
+        instruction: What to do, in words; "" where every episode has its own, see
+            `rules.Instructs`.
         objects: Names of the objects that `environment_state` reports, and their MuJoCo bodies.
         offsets: Pairs (a, b) of object names or ``"ee"``; the position of b minus that of a is
             reported too, so that no network has to learn to subtract.
@@ -28,6 +29,8 @@ class Task:
         options: Passed on to robosuite.
         rules: Makes the rules of a task that the simulator's reward does not know; None where it
             does.
+        scene_module: Module that defines the environment, where robosuite itself has none of that
+            name; imported when robosuite is.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Task:
     max_steps: int
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     rules: Callable[[], Rules] | None = None
+    scene_module: str = ""
 
     @property
     def environment_state_spec(self) -> ArraySpec:

@@ -83,7 +83,7 @@ def test_observations_fit_the_spec(environment: RobosuiteArm) -> None:
     observation = environment.reset(0)
     assert_fits(observation, environment.spec)
     assert observation.stamp_ns == 0
-    assert observation.instruction == environment.task.instruction != ""
+    assert observation.instruction == environment.instruction != ""
     zero = np.zeros(environment.spec.action.shape, dtype=np.float32)
     later = environment.step(zero).observation
     assert_fits(later, environment.spec)
@@ -127,7 +127,7 @@ def test_the_expert_solves_it_and_is_recorded(environment: RobosuiteArm) -> None
         assert len(episode) < environment.max_steps
         assert episode.rewards[-1] == 1.0
         assert episode.rewards[:-1].sum() == 0.0
-        assert episode.task == environment.task.instruction
+        assert episode.task == environment.instruction
         assert episode.metadata == {"seed": seed, "quality": "expert", "noise": 0.1}
         low, high = environment.spec.action.low, environment.spec.action.high
         assert (np.float32(low) <= episode.actions).all()
