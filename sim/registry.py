@@ -96,6 +96,7 @@ def make_environment(
     shadows: bool = False,
     multisampling: bool = False,
     board: "SceneBoard | None" = None,
+    endless: bool = False,
 ) -> RobosuiteArm:
     """Builds the twin for a task.
 
@@ -107,6 +108,7 @@ def make_environment(
         shadows: Draw shadows and reflections.
         multisampling: Smooth edges in images.
         board: A calibration board in the scene; the task's objects then lie aside.
+        endless: A person ends episodes, not the task.
 
     Raises:
         UnknownNameError: If the task, the robot or a camera is unknown.
@@ -121,6 +123,7 @@ def make_environment(
         shadows=shadows,
         multisampling=multisampling,
         board=board,
+        endless=endless,
     )
 
 

@@ -1,41 +1,28 @@
 """The arm that a capture moves: the twin in this process, the twin's node, or an arm's topics."""
 
 import os
-import random
-import signal
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
 
 from calibration.board import Board
 from calibration.hand_eye.data import Mounting
 from robot_policy.capture.arm import CaptureArm
+from robot_policy.cli.arm_access import (
+    Via,
+    choose_via,
+    environment_as_it_was,
+    ros_node,
+    silence,
+    start_twin,
+    terminated_like_interrupted,
+)
 from robot_policy.core.errors import ConfigError, UnknownNameError
 from robot_policy.core.robot import RobotDescription
 
-if TYPE_CHECKING:
-    from robot_policy_ros.child_processes import ChildProcesses
-
-_HIGHEST_DOMAIN = 101
-
-
-class Via(StrEnum):
-    """How an arm is reached.
-
-    TWIN: Simulated in this process.
-    NODES: Simulated by the twin's node, which is started; everything goes over topics.
-    ROS: By its topics; nothing is started.
-    """
-
-    TWIN = "twin"
-    NODES = "nodes"
-    ROS = "ros"
+__all__ = ["ArmChoice", "Via", "choose_cameras", "choose_via", "opened", "silence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +56,6 @@ class ArmChoice:
     verbose: bool = False
 
 
-def choose_via(robot: RobotDescription, asked: str) -> Via:
-    """Returns how an arm is reached: as asked, else in this process if simulated, else by topics.
-
-    Raises:
-        UnknownNameError: If there is no such way.
-        ConfigError: If a real arm is to be simulated.
-    """
-    if asked and asked not in list(Via):
-        raise UnknownNameError.of("way to reach the arm", asked, Via, where="--via")
-    via = Via(asked) if asked else (Via.TWIN if robot.simulated else Via.ROS)
-    if via is not Via.ROS and not robot.simulated:
-        raise ConfigError(
-            "this arm is not simulated", where="--via", got=via.value, expected=Via.ROS.value
-        )
-    return via
-
-
 def choose_cameras(
     robot: RobotDescription, asked: tuple[str, ...], mounting: Mounting
 ) -> tuple[str, ...]:
@@ -110,16 +80,6 @@ def choose_cameras(
     raise ConfigError(what, where=f"--cameras, robot {robot.name}", valid=robot.cameras)
 
 
-def silence(via: Via) -> tuple[type[Exception], ...]:
-    """Returns the errors of nodes that died or fell silent; none where there are no nodes."""
-    if via is Via.TWIN:
-        return ()
-    from robot_policy_ros.child_processes import ChildDiedError
-    from robot_policy_ros.lifecycle_client import NodeCallError
-
-    return ChildDiedError, NodeCallError
-
-
 @contextmanager
 def opened(choice: ArmChoice) -> Iterator[CaptureArm]:
     """Yields the arm; whatever was started for it ends with the block.
@@ -127,7 +87,7 @@ def opened(choice: ArmChoice) -> Iterator[CaptureArm]:
     Raises:
         RobotPolicyError: If the arm cannot be reached.
     """
-    with _terminated_like_interrupted():
+    with terminated_like_interrupted():
         if choice.via is Via.TWIN:
             with _twin(choice) as arm:
                 yield arm
@@ -157,45 +117,32 @@ def _twin(choice: ArmChoice) -> Iterator[CaptureArm]:
 
 @contextmanager
 def _over_ros(choice: ArmChoice) -> Iterator[CaptureArm]:
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
-
     from robot_policy_ros.capture_arm import RosCaptureArm
     from robot_policy_ros.child_processes import ChildProcesses
     from robot_policy_ros.lifecycle_client import ServiceCaller
 
     with (
-        _environment_as_it_was(),
+        environment_as_it_was(),
         tempfile.TemporaryDirectory() as folder,
         ChildProcesses(verbose=choice.verbose) as children,
     ):
         if choice.via is Via.NODES:
-            _start_twin(choice, children, Path(folder))
+            start_twin(children, _parameters(choice), domain=choice.domain, folder=Path(folder))
         elif choice.domain is not None:
             os.environ["ROS_DOMAIN_ID"] = str(choice.domain)
-        # Python's own handler stays, so that Ctrl-C arrives here as KeyboardInterrupt.
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        caller = ServiceCaller(rclpy.create_node("robot_policy_capture"), check=children.check)
-        try:
-            yield RosCaptureArm(caller, choice.robot, choice.cameras)
-        finally:
-            caller.close()
-            caller.node.destroy_node()
-            rclpy.shutdown()
+        with ros_node("robot_policy_capture") as node:
+            caller = ServiceCaller(node, check=children.check)
+            try:
+                yield RosCaptureArm(caller, choice.robot, choice.cameras)
+            finally:
+                caller.close()
 
 
-def _start_twin(choice: ArmChoice, children: "ChildProcesses", folder: Path) -> None:
-    from robot_policy_ros import composition
-    from robot_policy_ros.node_main import EXIT_WITH_PARENT
-    from robot_policy_ros.shared_memory import large_images
+def _parameters(choice: ArmChoice) -> dict[str, str | bool | int | float]:
     from sim.envs.scene_board import Holder
 
-    domain = choice.domain
-    if domain is None:
-        domain = random.SystemRandom().randint(1, _HIGHEST_DOMAIN)
-    local = composition.localhost_environment(domain) | large_images(folder)
     height, width = choice.image_size
-    parameters: dict[str, str | bool | int | float] = {
+    return {
         "task": "lift",
         "robot": choice.name,
         "cameras": ",".join(choice.cameras),
@@ -205,36 +152,3 @@ def _start_twin(choice: ArmChoice, children: "ChildProcesses", folder: Path) -> 
         "board": str(choice.board_file.resolve()),
         "board_holder": Holder.for_mounting(choice.mounting).value,
     }
-    children.start(
-        composition.TWIN_NODE,
-        composition.node_command(sys.executable, composition.TWIN_NODE, parameters=parameters),
-        environment={**os.environ, **local, EXIT_WITH_PARENT: str(os.getpid())},
-    )
-    os.environ.update(local)
-
-
-@contextmanager
-def _environment_as_it_was() -> Iterator[None]:
-    """Undoes at the end what was set for a domain of its own, whose files are gone then."""
-    before = dict(os.environ)
-    try:
-        yield
-    finally:
-        for name in set(os.environ) - set(before):
-            del os.environ[name]
-        os.environ.update(before)
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Lets SIGTERM end a capture as Ctrl-C does: the arm is held first."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -158,6 +158,11 @@ COMMANDS = {
         "Answer robots elsewhere over a websocket; openpi's client can ask too.",
         "ServePolicyConfig",
     ),
+    "teleop": Command(
+        "robot_policy.cli.teleop",
+        "Drive an arm, or its twin, by hand, and record it: browser, keyboard, and other devices.",
+        "TeleopConfig",
+    ),
     "record": Command(
         "robot_policy.cli.record", "Record demonstrations from an arm's topics.", "RecordConfig"
     ),

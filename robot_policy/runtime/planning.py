@@ -47,6 +47,7 @@ class Plan:
         duration_ns: Time that the policy took [ns], without the way there and back.
         steering: How it was chosen, where the policy is steered.
         candidate_spread: How far the candidates were apart, see `candidate_spread`.
+        candidates: (N, H, A) all that were drawn, for people to look at; None of a single one.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Plan:
     duration_ns: int
     steering: tuple[SteeringRecord, ...] = ()
     candidate_spread: float | None = None
+    candidates: NDArray[np.float32] | None = None
 
 
 class Planner:
@@ -96,8 +98,16 @@ class Planner:
         )
         chunk = choose(request.windows, candidates, self._scorer)[0]
         duration_ns = self._clock.now_ns() - start_ns
+        drawn = candidates.actions[0]
+        if isinstance(self._policy, SteeredPolicy):
+            drawn = self._policy.drawn
         return Plan(
-            request.number, chunk, duration_ns, candidates.steering, self._spread(candidates)
+            request.number,
+            chunk,
+            duration_ns,
+            candidates.steering,
+            self._spread(candidates),
+            drawn if drawn is not None and len(drawn) > 1 else None,
         )
 
     def _spread(self, candidates: Candidates) -> float | None:

@@ -1,6 +1,6 @@
 """What a device says at one moment."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -58,3 +58,16 @@ class Controls:
     joints: Vector | None = None
     gripper: float | None = None
     commands: tuple[Command, ...] = ()
+
+    def followed_by(self, later: "Controls") -> "Controls":
+        """Returns both as one reading: displacements and buttons add up, the rest is the later.
+
+        A gripper that was pressed counts as held: nothing else would be let through.
+        """
+        return replace(
+            later,
+            active=later.active or (self.active and self.gripper is not None),
+            shift=self.shift + later.shift,
+            gripper=self.gripper if later.gripper is None else later.gripper,
+            commands=(*self.commands, *later.commands),
+        )

@@ -90,6 +90,11 @@ class Driving:
         return self._running
 
     @property
+    def gripper(self) -> float | None:
+        """What the gripper was last commanded, 0 open .. 1 closed; None if it was not."""
+        return self._gripper
+
+    @property
     def lost(self) -> bool:
         """Whether a device that was held has fallen silent."""
         return self._dead_man.silent

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from robot_policy.core.episode import Success
 from robot_policy.core.errors import ConfigError, RobotPolicyError
@@ -13,6 +13,22 @@ from robot_policy.data.episode_saver import EpisodeSaver
 from robot_policy.data.recorder import EpisodeRecorder
 from robot_policy.teleop.disk import DiskWatch
 from robot_policy.teleop.driving import Driven, Driver
+
+
+class Beside(Protocol):
+    """What else is recorded of an episode, a bag for example."""
+
+    def start(self, number: int) -> None:
+        """Begins."""
+        ...
+
+    def finish(self, notes: dict[str, str]) -> None:
+        """Ends and keeps it."""
+        ...
+
+    def discard(self) -> None:
+        """Ends and forgets it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +62,7 @@ class Episodes:
         interventions: Whether a policy takes part.
         disk: Says when there is no more room.
         metadata: Kept with every episode.
+        beside: What else is recorded; None for nothing.
 
     Raises:
         SpecError: If the dataset holds something else.
@@ -60,6 +77,7 @@ class Episodes:
         interventions: bool = False,
         disk: DiskWatch | None = None,
         metadata: Mapping[str, Any] | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self.output = output
         self.kept: list[Kept] = []
@@ -72,6 +90,7 @@ class Episodes:
         told = interventions if self._saver is None else self._saver.interventions
         self._recorder = EpisodeRecorder(spec, spool=self._spool, interventions=told)
         self._metadata = dict(metadata or {})
+        self._beside = beside
         self._begun: dict[str, Any] | None = None
         self._interventions = 0
         self._stamp_ns = -1
@@ -119,6 +138,8 @@ class Episodes:
         problem = self.problem(now_ns)
         if problem is not None:
             raise ConfigError(problem, where="start")
+        if self._beside is not None:
+            self._beside.start(self.number)
         self._begun = dict(metadata)
         self._interventions = 0
         self._recorder.discard()
@@ -155,12 +176,17 @@ class Episodes:
         """
         begun = self._ended("an episode")
         if not len(self._recorder):
+            if self._beside is not None:
+                self._beside.discard()
             return None
         assert self._saver is not None
         metadata = {**self._metadata, **begun, "interventions": self._interventions}
         episode = self._recorder.finish(success, metadata=metadata)
         number = self._saver.kept
         self._saver.submit(episode)
+        if self._beside is not None:
+            notes = {"episode": str(number), "success": success.value, "task": episode.task}
+            self._beside.finish(notes)
         kept = Kept(number, len(episode), success, episode.task, self._interventions)
         self.kept.append(kept)
         return kept
@@ -174,6 +200,8 @@ class Episodes:
         self._ended("nothing to discard: an episode")
         steps = len(self._recorder)
         self._recorder.discard()
+        if self._beside is not None:
+            self._beside.discard()
         return steps
 
     def undo(self) -> int:

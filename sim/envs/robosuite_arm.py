@@ -35,7 +35,7 @@ HOLD_STEPS = 5
 _JOINTS = 7
 
 _ENDLESS = 10**6
-"""Steps of an episode with a board in the scene: there is nothing to solve."""
+"""Steps of an episode that a person ends, or in which there is nothing to solve."""
 
 _ASIDE_M = np.array([0.34, -0.34, 0.03])
 _BESIDE_M = np.array([0.0, 0.12, 0.0])
@@ -66,6 +66,7 @@ class RobosuiteArm:
         multisampling: Smooth edges in images.
         board: A calibration board in the scene. The objects of the task then lie aside, nothing is
             solved, and an episode has no end.
+        endless: Neither the time limit nor the goal ends an episode: a person does.
 
     Raises:
         UnknownNameError: If the robot has no such camera.
@@ -83,6 +84,7 @@ class RobosuiteArm:
         shadows: bool = False,
         multisampling: bool = False,
         board: "SceneBoard | None" = None,
+        endless: bool = False,
     ) -> None:
         _check_simulated(robot)
         self.task = task
@@ -94,6 +96,7 @@ class RobosuiteArm:
         self._mujoco: Any = importlib.import_module("mujoco")
         self._drawing = {"shadows": shadows, "multisampling": multisampling}
         self._board = board
+        self._endless = endless or board is not None
         if board is not None:
             self._check_table()
             self._scene.reset_from_xml_string(board.added_to(self._scene.model.get_xml()))
@@ -113,7 +116,7 @@ class RobosuiteArm:
     @property
     def max_steps(self) -> int:
         """Steps after which an episode is truncated."""
-        return self.task.max_steps if self._board is None else _ENDLESS
+        return _ENDLESS if self._endless else self.task.max_steps
 
     @property
     def instruction(self) -> str:
@@ -160,12 +163,13 @@ class RobosuiteArm:
         self._held = self._held + 1 if progress == Progress.REACHED else 0
         success, lost = self._held >= HOLD_STEPS, progress == Progress.LOST
         truncated = not success and not lost and self._steps >= self.max_steps
-        self._over = success or lost or truncated
+        terminated = (success or lost) and not self._endless
+        self._over = terminated or truncated
         return Step(
             observation=self.observe(),
             reward=float(success),
             success=success,
-            terminated=success or lost,
+            terminated=terminated,
             truncated=truncated,
         )
 

@@ -314,3 +314,13 @@ def test_what_cannot_be_done_is_said_and_does_no_harm(command: Command, line: st
     rig.step(FORWARD, command)
     assert line in rig.told
     assert rig.action[0] > 0
+
+
+def test_what_is_read_twice_in_a_period_is_one_reading() -> None:
+    pressed = Controls(1, True, shift=np.full(6, 0.01), gripper=1.0, commands=(Command.START,))
+    both = pressed.followed_by(Controls(2, False, shift=np.full(6, 0.02)))
+    assert both.gripper == 1.0
+    assert both.active  # or the gripper would not be let through
+    assert both.commands == (Command.START,)
+    np.testing.assert_allclose(both.shift, 0.03)
+    assert not Controls(1, True).followed_by(Controls(2, False)).active

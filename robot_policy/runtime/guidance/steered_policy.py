@@ -71,6 +71,8 @@ class SteeredPolicy:
         self.policy = policy
         self.counts: Counter[str] = Counter()
         """How often there was a ``plan``, and an abstention or a fault of each kind."""
+        self.drawn: NDArray[np.float32] | None = None
+        """(K, H, A) the candidates of the first robot's last plan, for people to look at."""
         self._scorer = scorer
         self._support = support
         self._scored_steps = scored_steps
@@ -130,6 +132,7 @@ class SteeredPolicy:
         drawn = self.policy.sample(windows, num_samples=self._drawn, generator=rows)
         start_ns = time.monotonic_ns()
         chunks = self._candidates(drawn.actions, own)
+        self.drawn = chunks[0]
         heads, support = self._judged(windows, chunks, drawn.past)
         chosen: list[NDArray[np.float32]] = []
         records: list[SteeringRecord] = []

@@ -1,4 +1,4 @@
-"""The policy node's publishers: actions become the messages that the arm takes."""
+"""Publishers of commands: actions become the messages that the arm takes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,47 +15,38 @@ from robot_policy_ros.interfaces.registry import GRIPPERS, INTERFACES
 from robot_policy_ros.qos import COMMAND
 
 
-class ArmCommands:
-    """Publishes commands while the node is active; the `Outputs` of its control loop.
+class ActionPublishers:
+    """Publishes actions on the topics of the robot description.
 
     Args:
-        node: Owns the publishers.
+        create: Makes a publisher out of a type, a topic and a quality of service.
         robot: Says in which form, and on which topics.
         state: Gives the last known state (S,), which displacements count from where the arm takes
             places.
-        on_fault: Called with the reason of a fault.
+        now_ns: Clock of the stamps.
     """
 
     def __init__(
         self,
-        node: LifecycleNode,
+        create: Callable[..., Any],
         robot: RobotDescription,
         *,
         state: Callable[[], NDArray[np.float32] | None],
-        on_fault: Callable[[str], None],
+        now_ns: Callable[[], int],
     ) -> None:
-        self._node = node
         self._robot = robot
         self._state = state
-        self._on_fault = on_fault
+        self._now_ns = now_ns
         command = robot.command
-        create: Any = node.create_lifecycle_publisher
         self._interface: ArmInterface = INTERFACES[command.interface](robot)
         self._arm = create(self._interface.message_type, command.topic, COMMAND)
         self._gripper_form: Any = None
+        self.publishers = [self._arm]
         if command.gripper_interface != GripperInterface.WITH_ARM:
             self._gripper_form = GRIPPERS[command.gripper_interface](robot)
             form = self._gripper_form.message_type
             self._gripper = create(form, command.gripper_topic, COMMAND)
-        self._planning = create(Float64, "~/planning_ms", COMMAND)
-
-    def destroy(self) -> None:
-        """Ends the publishers."""
-        publishers = [self._arm, self._planning]
-        if self._gripper_form is not None:
-            publishers.append(self._gripper)
-        for publisher in publishers:
-            self._node.destroy_lifecycle_publisher(publisher)
+            self.publishers.append(self._gripper)
 
     def command(
         self, action: NDArray[np.float32], following: NDArray[np.float32] | None = None
@@ -76,8 +67,40 @@ class ArmCommands:
             values = np.column_stack([values, fingers])
         else:
             self._gripper.publish(self._gripper_form.message(fingers[0]))
-        stamp_ns = self._node.get_clock().now().nanoseconds
-        self._arm.publish(self._interface.message(values, stamp_ns=stamp_ns))
+        self._arm.publish(self._interface.message(values, stamp_ns=self._now_ns()))
+
+
+class ArmCommands:
+    """Publishes commands while the node is active; the `Outputs` of its control loop.
+
+    Args:
+        node: Owns the publishers.
+        robot: Says in which form, and on which topics.
+        state: See `ActionPublishers`.
+        on_fault: Called with the reason of a fault.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        robot: RobotDescription,
+        *,
+        state: Callable[[], NDArray[np.float32] | None],
+        on_fault: Callable[[str], None],
+    ) -> None:
+        self._node = node
+        self._on_fault = on_fault
+        create: Any = node.create_lifecycle_publisher
+        self._actions = ActionPublishers(
+            create, robot, state=state, now_ns=lambda: node.get_clock().now().nanoseconds
+        )
+        self.command = self._actions.command
+        self._planning = create(Float64, "~/planning_ms", COMMAND)
+
+    def destroy(self) -> None:
+        """Ends the publishers."""
+        for publisher in (*self._actions.publishers, self._planning):
+            self._node.destroy_lifecycle_publisher(publisher)
 
     def planned(self, duration_ms: float) -> None:
         """Publishes how long the policy took for a chunk [ms]."""

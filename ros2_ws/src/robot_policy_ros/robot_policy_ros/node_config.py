@@ -293,6 +293,7 @@ class TwinNodeConfig:
     command_periods: int
     board: str
     board_holder: str
+    endless: bool
 
     SETTINGS = (
         Setting("task", "lift", "task of the twin"),
@@ -306,6 +307,7 @@ class TwinNodeConfig:
         Setting("command_periods", 1, "control periods that a command is executed for", 1, 100),
         Setting("board", "", "calibration board (YAML) in the scene, without a task; empty: none"),
         Setting("board_holder", "table", "what the board is fixed to: table or gripper"),
+        Setting("endless", False, "whether a person ends episodes, and not the task"),
     )
 
     @classmethod

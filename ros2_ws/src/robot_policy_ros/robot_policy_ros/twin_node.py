@@ -57,6 +57,7 @@ class TwinNode(Node):
             robot=config.robot,
             image_size=config.image_size,
             board=_board(config),
+            endless=config.endless,
         )
         self._max_steps = self._episode_limit(config)
         period_s = 1.0 / (config.rate_hz or robot.rate_hz)
