@@ -163,6 +163,11 @@ COMMANDS = {
         "Drive an arm, or its twin, by hand, and record it: browser, keyboard, and other devices.",
         "TeleopConfig",
     ),
+    "replay": Command(
+        "robot_policy.cli.replay",
+        "Drive an arm, or its twin, as a recorded episode did, through the safety filter.",
+        "ReplayConfig",
+    ),
     "record": Command(
         "robot_policy.cli.record", "Record demonstrations from an arm's topics.", "RecordConfig"
     ),

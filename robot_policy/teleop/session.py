@@ -97,6 +97,7 @@ class Session:
         self._task = task
         self._was_lost = False
         self._was_silent = False
+        self._put_back = False
 
     @property
     def start_number(self) -> int:
@@ -132,10 +133,14 @@ class Session:
             problem: Why there is no observation.
 
         Returns:
-            What to send; None as long as nothing is known of the arm.
+            What to send; None as long as nothing is known of the arm, or of the scene that a
+            button has put back.
         """
         for command in (*commands, *(controls.commands if controls is not None else ())):
             self._obey(command, now_ns)
+        if self._put_back:  # what was seen is of the scene before
+            self._put_back = False
+            return None
         if observation is None:
             return self._blind(now_ns, problem)
         self._check_clock(observation, now_ns)
@@ -224,6 +229,7 @@ class Session:
         self._clocks = None
         self.episodes.next_scene()
         self._reset(start)
+        self._put_back = True
 
     def _stop(self, reason: str) -> None:
         if self.stopped is None:
