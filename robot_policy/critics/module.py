@@ -28,6 +28,10 @@ OTHERS = "action_of_others"
 """(B, M, H, A) chunks that were recorded at M moments chosen at random."""
 OTHER_CHUNKS = 4
 """M."""
+INTERVENED = "intervened"
+"""(B,) 1 where a person drove instead of a policy, else 0."""
+PROPOSED = "action_of_policy"
+"""(B, H, A) chunks that the policy wanted then; the executed ones where there was none."""
 
 
 class Critic[C: CriticConfig](TrainableModule[C]):
@@ -38,9 +42,11 @@ class Critic[C: CriticConfig](TrainableModule[C]):
 
     Attributes:
         learns_values: Whether it needs labels of returns; its judgement then is in their units.
+        needs_interventions: Whether it learns from where people took over from a policy.
     """
 
     learns_values: ClassVar[bool] = True
+    needs_interventions: ClassVar[bool] = False
     sampling_options = frozenset({"pessimism"})
 
     @classmethod

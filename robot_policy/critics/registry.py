@@ -9,6 +9,7 @@ CRITICS = Registry(
         "iql": "robot_policy.critics.iql:Iql",
         "monte_carlo": "robot_policy.critics.monte_carlo:MonteCarlo",
         "preference": "robot_policy.critics.preference:Preference",
+        "proxy_value": "robot_policy.critics.proxy_value:ProxyValue",
         "support": "robot_policy.critics.support:Support",
     },
 )

@@ -60,6 +60,8 @@ class EpisodeStore:
         environment_state: (N, E) float32 or None.
         rewards: (N,) float32.
         stamps_ns: (N,) int64.
+        intervention: (N,) bool, where a person drove instead of a policy; None where nobody tells.
+        policy_actions: (N, A) float32, what the policy wanted; None likewise.
         episode_of: (N,) episode that each frame belongs to.
         images: Camera name to one (T, h, w, 3) uint8 array per episode; cameras asked for only.
     """
@@ -82,6 +84,8 @@ class EpisodeStore:
         self.rewards = arrays.rewards
         self.stamps_ns = arrays.stamps_ns
         self.environment_state = arrays.environment_state
+        self.intervention = arrays.intervention
+        self.policy_actions = arrays.policy_actions
         self.images = dict(images)
         self._statistics: dict[str, FeatureStatistics] | None = None
 

@@ -40,6 +40,8 @@ class WindowDataset:
             is unrolled over.
         episode_weights: Of the chosen episodes, in their order: how often their windows are drawn
             relative to others. All alike if None.
+        step_weights: (N,) of every frame of the store: how often the window that stands there is
+            drawn, times that of its episode. All alike if None.
 
     Attributes:
         weights: (number of windows,) or None.
@@ -63,6 +65,7 @@ class WindowDataset:
         episodes: Sequence[int] | None = None,
         lookahead: int = 0,
         episode_weights: Sequence[float] | None = None,
+        step_weights: NDArray[np.floating] | None = None,
     ) -> None:
         sizes = (("T", history, 1), ("P", past, 0), ("H", horizon, 1), ("lookahead", lookahead, 0))
         sizes += (("stride", stride, 1),)
@@ -86,6 +89,10 @@ class WindowDataset:
         if episode_weights is not None:
             lengths = [store.episodes[episode].length for episode in chosen]
             self.weights = np.repeat(checked_weights(episode_weights, len(lengths)), lengths)
+        if step_weights is not None:
+            stepwise = checked_weights(step_weights[self._steps].tolist(), len(self._steps))
+            self.weights = stepwise if self.weights is None else self.weights * stepwise
+            checked_weights(self.weights.tolist(), len(self._steps))
 
     def __len__(self) -> int:
         """Number of windows."""
@@ -136,6 +143,12 @@ class WindowDataset:
         """Gathers only the actions (B, P + H, A) of windows (B,)."""
         acted, _ = self._window(self._steps[indices], self._acted)
         return self._store.actions[acted]
+
+    def policy_chunks(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Gathers what a policy wanted (B, P + H, A) in windows (B,); the actions without one."""
+        acted, _ = self._window(self._steps[indices], self._acted)
+        wanted = self._store.policy_actions
+        return (self._store.actions if wanted is None else wanted)[acted]
 
     def _window(
         self, steps: NDArray[np.int64], offsets: NDArray[np.int64]

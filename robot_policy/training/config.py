@@ -123,6 +123,12 @@ class TrainConfig[P]:
     episode_weight: str = ""
     """How often the windows of an episode are drawn relative to others, an expression as in `data
     filter`, for example "3 if quality == 'good' else 1"; by default every window counts once."""
+    intervention_weight: float = 1.0
+    """How often windows are drawn that begin where a person had taken over from a policy, relative
+    to demonstrations."""
+    policy_weight: float = 1.0
+    """How often windows are drawn that begin where the policy drove in such episodes; 0 learns from
+    people only, as HG-DAgger does."""
     successes_only: bool = True
     """Leave out episodes marked as failures."""
     validation_fraction: float = 0.05
@@ -172,6 +178,13 @@ class TrainConfig[P]:
             raise ConfigError(
                 "must lie in [0, 1)", where="--validation-fraction", got=self.validation_fraction
             )
+        for name in ("intervention_weight", "policy_weight"):
+            if not 0.0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(
+                    "must not be negative",
+                    where=f"--{name.replace('_', '-')}",
+                    got=getattr(self, name),
+                )
         if self.epochs is not None and self.epochs <= 0:
             raise ConfigError("must be positive", where="--epochs", got=self.epochs)
         for name in ("cameras", "dataset", "seeds"):

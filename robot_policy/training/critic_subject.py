@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from robot_policy.checkpoint import save_critic
+from robot_policy.core.errors import DataError
 from robot_policy.core.transforms import Pipeline, Statistics
 from robot_policy.critics.config import CriticConfig
 from robot_policy.critics.labels import Labels, label
@@ -35,6 +36,7 @@ class CriticSubject:
 
     def __init__(self, name: str, config: CriticTrainConfig[Any]) -> None:
         self._config = config
+        self._name = name
         self._learns_values: bool = CRITICS[name].learns_values
         self._labels: Labels | None = None
         self._instructions: tuple[str, ...] = ()
@@ -45,8 +47,15 @@ class CriticSubject:
         """Sets the range of values to that of the returns.
 
         Raises:
-            DataError: If the dataset has neither what rewards are made from, nor any difference.
+            DataError: If the critic needs interventions and there are none, or the dataset has
+                neither what rewards are made from, nor any difference.
         """
+        if CRITICS[self._name].needs_interventions and not _tell_interventions(store, episodes):
+            raise DataError(
+                "no intervention in it",
+                where=names(config.dataset),
+                hint="record some with `robot-policy teleop --policy RUN`",
+            )
         self._instructions = tuple(sorted({store.episodes[e].task for e in episodes}))
         self._labels = label(
             self._config.labels,
@@ -104,3 +113,10 @@ class CriticSubject:
             instructions=self._instructions,
             training=training,
         )
+
+
+def _tell_interventions(store: EpisodeStore, episodes: Sequence[int]) -> bool:
+    told = store.intervention
+    return told is not None and any(
+        told[store.starts[e] : store.starts[e + 1]].any() for e in episodes
+    )

@@ -85,6 +85,7 @@ class BatchSource:
         seed: Of the order.
         lookahead: Steps by which windows are moved ahead, see `WindowDataset`.
         weights: Of the episodes, see `WindowDataset`; None if all count the same.
+        step_weights: Of the frames, likewise.
 
     Attributes:
         batch_size: Windows per batch.
@@ -102,6 +103,7 @@ class BatchSource:
         seed: int,
         lookahead: int = 0,
         weights: Sequence[float] | None = None,
+        step_weights: NDArray[np.floating] | None = None,
     ) -> None:
         self._windows = WindowDataset(
             store,
@@ -114,6 +116,7 @@ class BatchSource:
             episodes=episodes,
             lookahead=lookahead,
             episode_weights=weights,
+            step_weights=step_weights,
         )
         self._pipeline = pipeline
         self._seed = seed

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from robot_policy.core.errors import ConfigError
 from robot_policy.core.specs import PolicySpec
 from robot_policy.data.cache.builder import Report
@@ -120,6 +123,34 @@ def episode_weights(
         weight * share[owner] / drawn[owner] if weight else 0.0
         for owner, weight in zip(owners, weights, strict=True)
     ]
+
+
+def step_weights(store: EpisodeStore, config: TrainConfig) -> NDArray[np.float64] | None:
+    """Returns how often the window at each frame is drawn, by who drove there.
+
+    With ``policy_weight`` 0, what is learned is what people did, demonstrations and interventions:
+    HG-DAgger (Kelly et al. 2019, https://arxiv.org/abs/1810.02890). Frames of episodes without a
+    policy are demonstrations and count 1.
+
+    Returns:
+        (N,), None where all count the same.
+
+    Raises:
+        ConfigError: If weights are given and no episode tells who drove.
+    """
+    if config.intervention_weight == 1.0 and config.policy_weight == 1.0:
+        return None
+    if store.intervention is None:
+        raise ConfigError(
+            "no episode tells who drove",
+            where="--intervention-weight, --policy-weight",
+            got=names(config.dataset),
+            hint="record with `robot-policy teleop --policy RUN`",
+        )
+    policy_took_part = np.array(["policy" in e.metadata for e in store.episodes])
+    by_policy = policy_took_part[store.episode_of] & ~store.intervention
+    weights = np.where(store.intervention, config.intervention_weight, 1.0)
+    return np.where(by_policy, config.policy_weight, weights)
 
 
 def _own_weights(store: EpisodeStore, config: TrainConfig) -> list[float] | None:

@@ -23,7 +23,12 @@ from robot_policy.training.contradictions import (
     check_precision,
 )
 from robot_policy.training.data import Split, choose_episodes, source_spec
-from robot_policy.training.datasets import episode_weights, open_datasets, recorded_spec
+from robot_policy.training.datasets import (
+    episode_weights,
+    open_datasets,
+    recorded_spec,
+    step_weights,
+)
 from robot_policy.training.ema import Ema
 from robot_policy.training.evaluations import Evaluation, Evaluations
 from robot_policy.training.frozen_encoder import load_frozen_encoder
@@ -159,7 +164,12 @@ class Trainer:
         weights = episode_weights(store, split.training, config)
         make = self.subject.batch_source
         self.batches = make(
-            store, split.training, batch_size=config.batch_size, weights=weights, **options
+            store,
+            split.training,
+            batch_size=config.batch_size,
+            weights=weights,
+            step_weights=step_weights(store, config),
+            **options,
         )
         processes, total = self.accelerator.num_processes, self.batches.batch_size
         check_division(config, processes=processes, batch_size=total)

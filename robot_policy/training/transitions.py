@@ -13,9 +13,11 @@ from robot_policy.critics.labels import Labels
 from robot_policy.critics.module import (
     COUNT,
     DISCOUNT,
+    INTERVENED,
     NEXT,
     OTHER_CHUNKS,
     OTHERS,
+    PROPOSED,
     RETURN,
     REWARD,
     SUCCESS,
@@ -60,6 +62,11 @@ class TransitionSource(BatchSource):
         self._other_instructions = other_instructions
         successes = np.array([e.success == Success.YES for e in store.episodes], np.float32)
         self._successes = successes[store.episode_of]
+        self._intervened = (
+            np.zeros(len(store), np.float32)
+            if store.intervention is None
+            else store.intervention.astype(np.float32)
+        )
         self._tasks = sorted({store.episodes[e].task for e in episodes})
 
     def training_batch(self, number: int, *, rows: slice = _ALL) -> Sample:
@@ -87,6 +94,9 @@ class TransitionSource(BatchSource):
         sample = dict(self._normalized(chosen))
         sample[OTHERS] = self._chunks(others[rows])
         sample |= self._outcome(chosen, counts[rows])
+        sample[INTERVENED] = self._intervened[self._windows.steps(chosen)]
+        wanted = self._windows.policy_chunks(chosen)
+        sample[PROPOSED] = self._pipeline.apply({ACTION: wanted})[ACTION]
         return self._with_instructions(sample, strange[rows], shift[rows])
 
     def _outcome(self, indices: NDArray[np.int64], counts: NDArray[np.int64]) -> dict[str, Any]:

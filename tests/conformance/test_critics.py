@@ -103,6 +103,9 @@ def training_batch(spec: PolicySpec, *, size: int) -> dict[str, torch.Tensor]:
         keys.DISCOUNT: torch.zeros(size),
         keys.COUNT: torch.full((size,), spec.horizon),
         keys.SUCCESS: torch.ones(size),
+        # Somebody takes over where the policy would have done the worse of two things.
+        keys.INTERVENED: (value > value.median()).float(),
+        keys.PROPOSED: -chunk,
         keys.OTHERS: chunk.roll(1, 0)[:, None].repeat(1, keys.OTHER_CHUNKS, 1, 1),
     }
 

@@ -33,6 +33,8 @@ type Report = Callable[[int, int], None]
 SPEC, EPISODES = "spec.json", "episodes.json"
 FRAMES, STATISTICS = "frames.npy", "statistics.npy"
 ARRAYS = ("state", "actions", "rewards", "stamps_ns", "environment_state")
+INTERVENTIONS = ("intervention", "policy_actions")
+"""Arrays that only datasets have in which people took over from a policy."""
 _AT_ONCE = 32
 """Frames that a thread holds in memory."""
 _REPORT_EVERY_S = 0.25
@@ -77,7 +79,7 @@ def build_arrays(source: Source, part: Path) -> None:
         raise DataError("the dataset holds no episode", where=source.path)
     arrays = FlatArrays.of(episodes)
     with publishing(part) as folder:
-        for name in ARRAYS:
+        for name in (*ARRAYS, *INTERVENTIONS):
             values = getattr(arrays, name)
             if values is not None:
                 np.save(folder / f"{name}.npy", values, allow_pickle=False)

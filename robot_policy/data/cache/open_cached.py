@@ -164,6 +164,7 @@ def _arrays(part: Path) -> tuple[PolicySpec, list[EpisodeSummary], FlatArrays] |
         ]
         privileged = spec.environment_state is not None
         names = [n for n in builder.ARRAYS if privileged or n != "environment_state"]
+        names += [n for n in builder.INTERVENTIONS if (part / f"{n}.npy").exists()]
         arrays = {name: map_array(part / f"{name}.npy") for name in names}
     except (OSError, ValueError, KeyError, TypeError):
         return None
