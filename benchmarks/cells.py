@@ -133,7 +133,7 @@ def evaluation_job(cell: Evaluation, device: str) -> Job:
         f"eval-{cell.name}",
         (
             *("eval", relative(cell.training.run), "--task", cell.training.task),
-            *("--episodes", str(cell.episodes), "--workers", "1", "--videos", "0"),
+            *("--episodes", str(cell.episodes), "--workers", "0", "--videos", "0"),
             *("--device", device, "--json", relative(cell.result), *cell.arguments),
             *(("--options", *cell.options) if cell.options else ()),
         ),

@@ -1,7 +1,8 @@
 """Tables in the pages of the docs, between a mark that names the script and one that ends them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from robot_policy.core.errors import DataError
 from robot_policy.core.files import replacing
@@ -36,3 +37,20 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return ""
     lines = [f"| {' | '.join(row)} |" for row in [columns, ["---"] * len(columns), *rows]]
     return "\n".join(lines)
+
+
+def targets_table(targets: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the targets of a results file as a table, with what was measured."""
+    return table(
+        ("target", "asked", "measured", "holds", "command"),
+        [
+            (
+                t["id"],
+                t["target"],
+                "not measured" if t["measured"] is None else f"{t['measured']:g} {t['unit']}",
+                "yes" if t["holds"] else "no",
+                f"`{t['command']}`",
+            )
+            for t in targets
+        ],
+    )

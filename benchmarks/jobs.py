@@ -79,7 +79,7 @@ def run_jobs(jobs: Sequence[Job], *, at_once: int, logs: Path) -> list[str]:
         Names of the jobs that failed or were left out.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    threads = max(1, len(os.sched_getaffinity(0)) // at_once)
+    threads = _threads(at_once)
     waiting = [job for job in jobs if not job.done]
     done = {job.name for job in jobs if job.done}
     running: dict[subprocess.Popen[bytes], tuple[Job, float]] = {}
@@ -113,8 +113,14 @@ def _next(waiting: Sequence[Job], done: set[str], *, free: int, idle: bool) -> l
     return together[:free] if together or not idle else ready[:1]
 
 
+def _threads(at_once: int) -> int:
+    """Of each job, for what it asks of the environment and what it takes as an option."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() else max(1, len(os.sched_getaffinity(0)) // at_once)
+
+
 def _start(job: Job, threads: int, logs: Path) -> subprocess.Popen[bytes]:
-    environment = {"OMP_NUM_THREADS": str(threads)} | os.environ
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     job.result.parent.mkdir(parents=True, exist_ok=True)
     print(f"start {job.name}", flush=True)
     with (logs / f"{job.name}.log").open("ab") as log:

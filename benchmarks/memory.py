@@ -26,7 +26,7 @@ from policy_report import Row
 from robot_policy.core.files import read_json
 
 FOLDER = ROOT / "runs" / "memory"
-SPEED = FOLDER / "speed.json"
+SPEED, WHY = FOLDER / "speed.json", FOLDER / "why.json"
 AGAIN = "python benchmarks/memory.py"
 RECALL_EPISODES = 100
 RECALL_STEPS = 6000
@@ -122,7 +122,21 @@ def jobs(device: str) -> list[Job]:
         listed.append(training_job(training, device))
         listed += [evaluation_job(c, device) for c in evaluations() if c.training == training]
     speed = ("benchmarks/memory_speed.py", "--json", relative(SPEED))
-    return [*listed, Job("speed", speed, SPEED, alone=True), *_cached_jobs()]
+    return [*listed, Job("speed", speed, SPEED, alone=True), *_cached_jobs(), *_why_jobs()]
+
+
+def _why_jobs() -> list[Job]:
+    """Rollouts of the arms of `recall`, and the pictures of why they come out as they do."""
+    recorded: list[Job] = []
+    for arm in RECALL:
+        result = FOLDER / "rollouts" / f"{arm}.json"
+        words = ("eval", relative(FOLDER / "train" / f"{arm}-recall"), "--task", "recall")
+        words += ("--episodes", "20", "--workers", "1", "--device", "cpu")
+        words += ("--record", relative(result.with_suffix("")), "--json", relative(result))
+        recorded.append(Job(f"rollouts-{arm}", words, result, needs=(f"train-{arm}-recall",)))
+    words = ("benchmarks/memory_why.py", "--json", relative(WHY))
+    needs = tuple(job.name for job in recorded)
+    return [*recorded, Job("why", words, WHY, needs=needs)]
 
 
 def _cached_jobs() -> list[Job]:
@@ -165,9 +179,9 @@ def _cached_row() -> list[Row]:
 
 def rows() -> list[Row]:
     """Returns what was measured."""
-    speed = read_json(SPEED)["rows"] if SPEED.exists() else []
+    apart = [row for path in (SPEED, WHY) if path.exists() for row in read_json(path)["rows"]]
     evaluated = (row for cell in evaluations() if (row := cell.row()) is not None)
-    return [*evaluated, *speed, *_cached_row()]
+    return [*evaluated, *apart, *_cached_row()]
 
 
 def main() -> int:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from itertools import product
 
-from measure import RESULTS, Target, print_targets, write_results
+from measure import RESULTS, ROOT, Target, print_targets, write_results
+from memory_tables import write_tables
 from policy_report import Row, Rows, percent, solved
 
 from robot_policy.core.files import read_json
@@ -32,6 +33,7 @@ def write_report(measured: Sequence[Row], *, command: str) -> None:
         _cached(rows, f"{command} --only cached"),
     ]
     write_results(path, command=command, rows=list(rows.values()), targets=targets)
+    write_tables(path, ROOT / "docs" / "memory.md")
     print_targets(targets)
 
 

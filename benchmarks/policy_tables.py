@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from generated import table, write_generated
+from generated import table, targets_table, write_generated
 
 from robot_policy.core.files import read_json
 
@@ -17,7 +17,7 @@ def write_tables(results: Path, page: Path) -> None:
     """
     data = read_json(results)
     parts = [_success(data["rows"]), _latency(data["rows"]), _training(data["rows"])]
-    parts.append(_targets(data["targets"]))
+    parts.append(targets_table(data["targets"]))
     write_generated(page, "policies", parts)
 
 
@@ -66,20 +66,4 @@ def _training(rows: Sequence[dict[str, Any]]) -> str:
     return table(
         ("training of", "samples/s"),
         [(row["policy"], f"{row['samples_per_s']:.0f}") for row in cells],
-    )
-
-
-def _targets(targets: Sequence[dict[str, Any]]) -> str:
-    return table(
-        ("target", "asked", "measured", "holds", "command"),
-        [
-            (
-                t["id"],
-                t["target"],
-                "not measured" if t["measured"] is None else f"{t['measured']:g} {t['unit']}",
-                "yes" if t["holds"] else "no",
-                f"`{t['command']}`",
-            )
-            for t in targets
-        ],
     )

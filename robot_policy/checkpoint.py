@@ -1,6 +1,8 @@
 """Saves and loads trained policies; torch is imported only where a policy is a torch module."""
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +54,9 @@ __all__ = [
     "statistics_to_json",
     "write_description",
 ]
+
+_SCALING = "scaling_digest"
+"""Key in the file of the weights; older files lack it."""
 
 
 def save_policy(
@@ -135,7 +140,13 @@ def _save(
     folder.mkdir(parents=True)
     write_description(folder, config, spec=spec, statistics=statistics)
     tensors = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
-    save_file(tensors, folder / PolicyKind.CHECKPOINT.model_file)
+    scaling = _scaling_digest(statistics_digest(statistics), config["pipeline"])
+    save_file(tensors, folder / PolicyKind.CHECKPOINT.model_file, metadata={_SCALING: scaling})
+
+
+def _scaling_digest(statistics: str, pipeline: Sequence[Mapping[str, Any]]) -> str:
+    """Of everything that says what the numbers of a network mean, its memories included."""
+    return hashlib.sha256(json.dumps([statistics, list(pipeline)]).encode()).hexdigest()
 
 
 def write_description(
@@ -277,7 +288,8 @@ def _load_module(
         module = module_class(hyper_parameters, pipeline.network_spec(folder.spec()))
     except (KeyError, TypeError) as error:
         raise folder.wrong_entry(error) from error
-    _load_weights(module, folder.model)
+    scaling = _scaling_digest(config["statistics_digest"], config["pipeline"])
+    _load_weights(module, folder.model, scaling=scaling)
     return module, pipeline
 
 
@@ -349,11 +361,19 @@ def parse_config[C](config_type: type[C], data: Mapping[str, Any]) -> C:
     return config_type(**values)
 
 
-def _load_weights(module: "TrainableModule[Any]", path: Path) -> None:
-    from safetensors import SafetensorError
+def _load_weights(module: "TrainableModule[Any]", path: Path, *, scaling: str) -> None:
+    from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
 
     try:
+        with safe_open(path, "pt") as file:
+            known = (file.metadata() or {}).get(_SCALING, scaling)
+        if known != scaling:
+            raise CheckpointError(
+                "weights and memories of another data set or another scaling",
+                where=path,
+                expected=f"those that {CONFIG} and {STATISTICS} beside it were written with",
+            )
         module.load_state_dict(load_file(path))
     except SafetensorError as error:
         raise CheckpointError("damaged or truncated", where=path, got=error) from error

@@ -61,3 +61,15 @@ def test_a_stopped_job_goes_on(tmp_path: Path) -> None:
     assert plain.command(1)[-1] == "--resume"
     assert Path(plain.command(1)[0]).name == "robot-policy"
     assert Path(sys.executable).parent == Path(plain.command(1)[0]).parent
+
+
+def test_threads_of_the_environment_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the option of the command too: two threads on one idle core are far slower than one."""
+    script = tmp_path / "writer.py"
+    script.write_text("import os, sys\nopen(sys.argv[1], 'w').write(str(sys.argv[2:]))\n")
+    result = tmp_path / "r"
+    words = (str(script), str(result))
+    listed = [jobs.Job("x", words, result, threads_option="--threads")]
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert jobs.run_jobs(listed, at_once=1, logs=tmp_path / "logs") == []
+    assert result.read_text() == "['--threads', '3']"

@@ -1,16 +1,20 @@
 """Checkpoint folders: three ways to name one, and what is said of one that is damaged."""
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from robot_policy.checkpoint import find_policy, load_policy, resolve_device, save_policy
 from robot_policy.core.errors import CheckpointError, RobotPolicyError
+from robot_policy.core.observation import ACTION, EPISODE, STATE
 from robot_policy.core.robot import load_robot
-from robot_policy.core.transforms import Pipeline
+from robot_policy.core.transforms import Normalize, Pipeline
 from robot_policy.policies.bc import Bc, BcConfig
+from robot_policy.policies.mcnn import Mcnn, McnnConfig
 
 SOURCE = load_robot("panda_twin").spec()
 
@@ -70,6 +74,34 @@ def test_a_config_that_does_not_fit_is_named(
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(RobotPolicyError, match=message):
         load_policy(folder)
+
+
+@pytest.mark.parametrize("mode", ["min_max", "mean_std"])
+def test_memories_of_other_data_or_another_scaling_are_refused(tmp_path: Path, mode: str) -> None:
+    """Their file fits in size, but its numbers mean something else."""
+
+    def written(name: str, largest: float, how: str) -> Path:
+        ranges = {"min": -np.ones(7), "max": np.full(7, largest)}
+        statistics = {ACTION: ranges | {"mean": np.zeros(7), "std": np.ones(7)}}
+        pipeline = Pipeline([Normalize.from_statistics(statistics, key=ACTION, mode=how)])
+        module = Mcnn.build(McnnConfig(backbone_options=("horizon=4", "hidden=8")), SOURCE)
+        generator = torch.Generator().manual_seed(0)
+        windows = {
+            STATE: torch.randn(30, 2, SOURCE.state.size, generator=generator),
+            ACTION: torch.zeros(30, 4, 7),
+            EPISODE: torch.arange(30) // 10,
+        }
+        module.memorise(windows, seed=0)
+        parts = {"module": module, "pipeline": pipeline, "statistics": statistics}
+        weights = module.state_dict()
+        save_policy(tmp_path / name, name="mcnn", weights=weights, training={}, **parts)
+        return tmp_path / name
+
+    ours, other = written("ours", 1.0, "min_max"), written("other", 2.0, mode)
+    load_policy(ours)
+    shutil.copy(other / "model.safetensors", ours / "model.safetensors")
+    with pytest.raises(CheckpointError, match="memories of another data set or another scaling"):
+        load_policy(ours)
 
 
 def test_what_is_no_checkpoint(tmp_path: Path) -> None:
