@@ -135,6 +135,7 @@ def _random_windows(spec: PolicySpec) -> Windows:
             state=spec.state.sample(rng),
             environment_state=None if env is None else env.sample(rng),
             images={name: image.sample(rng) for name, image in spec.cameras.items()},
+            instruction="lift the red cube",
         )
     )
     return history.windows()

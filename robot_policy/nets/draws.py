@@ -54,6 +54,10 @@ class Draws:
         """Whole numbers 0 .. high - 1."""
         return (self.uniform(shape) * high).long().clamp(max=high - 1)
 
+    def shared(self, shape: Sequence[int]) -> Tensor:
+        """Numbers in [0, 1) that are the same for all rows and parts of the batch."""
+        return torch.rand(tuple(shape), generator=self._generator, device=self._generator.device)
+
     def _draw(self, draw: Callable[..., Tensor], shape: Sequence[int]) -> Tensor:
         options = {"generator": self._generator, "device": self._generator.device}
         if self._rows is None or self._total is None:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_policy.core.errors import ConfigError, UnknownNameError
+from robot_policy.core.registry import Registry
 
 INSTRUCTION = "instruction"
-"""Key of encoded instructions (B, D) in a batch."""
+"""Key of encoded instructions in a batch: (B, D) for critics, (B, 1 + W, D) where words count."""
 
 
 class TextEncoder(Protocol):
@@ -87,12 +88,68 @@ def make_text_encoder(name: str, *, features: int) -> TextEncoder:
     """Builds a text encoder.
 
     Args:
-        name: ``hashing``.
-        features: D.
+        name: ``hashing``; ``lexical``, which knows synonyms; or ``openclip:FOLDER``, the text tower
+            of a model in a local folder, cached on disk.
+        features: D; of a tower it is what the tower has, and must be said right.
 
     Raises:
         UnknownNameError: If there is no such encoder.
+        ConfigError: If D does not suit, or the folder holds no such model.
     """
-    if name != "hashing":
-        raise UnknownNameError.of("text encoder", name, ["hashing"])
-    return HashingTextEncoder(features)
+    kind, _, folder = name.partition(":")
+    if kind not in _ENCODERS:
+        raise UnknownNameError.of("text encoder", name, _ENCODERS)
+    if kind != "openclip":
+        return _ENCODERS[kind](features)
+    encoder = _ENCODERS[kind](folder)
+    if encoder.features != features:
+        raise ConfigError(
+            "another length of the vectors",
+            where=f"text_features of {name}",
+            expected=encoder.features,
+            got=features,
+        )
+    return encoder
+
+
+_ENCODERS = Registry(
+    "text encoder",
+    {
+        "hashing": "robot_policy.nets.language:HashingTextEncoder",
+        "lexical": "robot_policy.nets.lexical_text:LexicalTextEncoder",
+        "openclip": "robot_policy.nets.openclip_text:cached_openclip_text",
+    },
+)
+
+
+class SentenceAndWords:
+    """A text as several vectors: of the whole, and of its words in their order.
+
+    Args:
+        encoder: Of a text.
+        words: W, words that are kept; shorter texts are filled up with zero vectors.
+    """
+
+    def __init__(self, encoder: TextEncoder, *, words: int) -> None:
+        self._encoder = encoder
+        self._words = words
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Returns (B, 1 + W, D): the sentence before its words.
+
+        Raises:
+            ConfigError: If a text holds no word.
+        """
+        encoded = np.zeros((len(texts), 1 + self._words, self._encoder.features), np.float32)
+        for row, text in enumerate(texts):
+            words = re.findall(r"\w+", text.lower())
+            if not words:
+                raise ConfigError(
+                    "there is no instruction, and the policy follows one",
+                    where="instruction",
+                    expected="a sentence",
+                    got=repr(text),
+                )
+            kept = words[: self._words]
+            encoded[row, : 1 + len(kept)] = self._encoder.encode([text, *kept])
+        return encoded

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from robot_policy.core.errors import ConfigError
 from robot_policy.core.policy import standard_normal
+from robot_policy.nets.language import SentenceAndWords
 from robot_policy.nets.trainable import Batch, TrainableModule
 
 __all__ = [
@@ -37,9 +38,11 @@ class PolicyModule[C](TrainableModule[C]):
 
     Attributes:
         prefix_needs_gradient: Whether heeding ``action_prefix_weights`` takes a gradient.
+        reads_instructions: Whether it has a `reader`.
     """
 
     prefix_needs_gradient: ClassVar[bool] = False
+    reads_instructions: ClassVar[bool] = False
 
     @classmethod
     def config_for(cls, config: C, teacher: "PolicyModule") -> C:
@@ -55,6 +58,11 @@ class PolicyModule[C](TrainableModule[C]):
     def learn_from(self, teacher: "PolicyModule") -> Self:
         """Begins with the weights of `teacher` and follows it in training."""
         raise ConfigError("it learns from data alone", where=type(self).__name__, got=type(teacher))
+
+    @property
+    def reader(self) -> SentenceAndWords | None:
+        """What encodes instructions, under ``instruction`` in a batch; None if it reads none."""
+        return None
 
     @property
     def noise_shape(self) -> tuple[int, ...]:

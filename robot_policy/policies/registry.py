@@ -8,6 +8,8 @@ POLICIES = Registry(
         "bc": "robot_policy.policies.bc:Bc",
         "bc_gmm": "robot_policy.policies.bc_gmm:BcGmm",
         "bc_lstm_gmm": "robot_policy.policies.bc_lstm_gmm:BcLstmGmm",
+        "clip_rt": "robot_policy.policies.clip_rt:ClipRt",
+        "clip_rt_plus": "robot_policy.policies.clip_rt_plus:ClipRtPlus",
         "consistency": "robot_policy.policies.consistency:Consistency",
         "diffusion": "robot_policy.policies.diffusion:Diffusion",
         "flow": "robot_policy.policies.flow:Flow",

@@ -8,6 +8,7 @@ from robot_policy.core.observation import ACTION_PREFIX_WEIGHTS, STATE, Candidat
 from robot_policy.core.policy import Generators, per_row, standard_normal
 from robot_policy.core.specs import PolicySpec
 from robot_policy.core.transforms import Pipeline
+from robot_policy.nets.language import INSTRUCTION
 from robot_policy.nets.tensors import bounded_threads, to_tensors
 from robot_policy.policies.cuda_graph import CapturedDecode
 from robot_policy.policies.module import Batch, PolicyModule
@@ -52,6 +53,8 @@ class TorchPolicy:
     ) -> Candidates:
         """Draws (B, N, H, A) actions in the robot's units."""
         inputs = network_inputs(windows, self.pipeline, self.spec)
+        if self.module.reader is not None:
+            inputs = {**inputs, INSTRUCTION: self.module.reader.encode(windows.instructions)}
         gradient = self.module.prefix_needs_gradient and ACTION_PREFIX_WEIGHTS in inputs
         # No gradient can be taken of what was made in inference mode.
         with torch.no_grad() if gradient else torch.inference_mode(), bounded_threads(self.threads):

@@ -44,6 +44,7 @@ def _neutral_windows(spec: PolicySpec) -> Windows:
             if privileged is None
             else np.zeros(privileged.shape, np.float32),
             images={name: np.zeros(image.shape, np.uint8) for name, image in spec.cameras.items()},
+            instruction="warm up",
         )
     )
     return history.windows()

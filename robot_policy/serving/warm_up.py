@@ -30,5 +30,5 @@ def neutral_windows(spec: PolicySpec, rows: int) -> Windows:
         past_valid=zeros((P,), np.bool_),
         environment_state=None if privileged is None else zeros((T, *privileged.shape)),
         images={name: zeros((T, *s.shape), np.uint8) for name, s in spec.cameras.items()},
-        instructions=("",) * rows,
+        instructions=("warm up",) * rows,
     )

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from robot_policy.core.episode import Success
 from robot_policy.core.errors import ConfigError, DataError
+from robot_policy.core.observation import TASK
 from robot_policy.core.specs import PolicySpec
 from robot_policy.core.transforms import Pipeline, Sample
 from robot_policy.data.store import EpisodeStore
 from robot_policy.data.windows import WindowDataset, epoch_order, split_episodes
+from robot_policy.nets.language import INSTRUCTION, SentenceAndWords
 from robot_policy.training.config import TrainConfig
 from robot_policy.training.datasets import names
 
@@ -86,6 +88,7 @@ class BatchSource:
         lookahead: Steps by which windows are moved ahead, see `WindowDataset`.
         weights: Of the episodes, see `WindowDataset`; None if all count the same.
         step_weights: Of the frames, likewise.
+        reader: Encodes the instructions; None where they are not read.
 
     Attributes:
         batch_size: Windows per batch.
@@ -104,6 +107,7 @@ class BatchSource:
         lookahead: int = 0,
         weights: Sequence[float] | None = None,
         step_weights: NDArray[np.floating] | None = None,
+        reader: SentenceAndWords | None = None,
     ) -> None:
         self._windows = WindowDataset(
             store,
@@ -119,6 +123,7 @@ class BatchSource:
             step_weights=step_weights,
         )
         self._pipeline = pipeline
+        self._reader = reader
         self._seed = seed
         self.batch_size = min(batch_size, len(self._windows))
         self.batches_per_epoch = len(self._windows) // self.batch_size
@@ -160,4 +165,7 @@ class BatchSource:
         return self._normalized(np.arange(len(self._windows)))
 
     def _normalized(self, indices: np.ndarray) -> Sample:
-        return self._pipeline.apply(self._windows.batch(indices))
+        sample = self._pipeline.apply(self._windows.batch(indices))
+        if self._reader is None:
+            return sample
+        return {**sample, INSTRUCTION: self._reader.encode(sample[TASK])}

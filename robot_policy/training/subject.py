@@ -82,8 +82,8 @@ class PolicySubject:
         **options: Any,
     ) -> BatchSource:
         """Makes batches of windows."""
-        del module
-        return BatchSource(store, episodes, **options)
+        assert isinstance(module, PolicyModule)
+        return BatchSource(store, episodes, reader=module.reader, **options)
 
     def save(self, folder: Path, *, module: TrainableModule[Any], **options: Any) -> None:
         """Writes a policy folder."""

@@ -21,7 +21,11 @@ from robot_policy.runtime.exported_policy import ExportedPolicy
 from robot_policy.training.pipeline import make_pipeline
 
 SOURCE = load_robot("panda_twin").spec(environment_state=ArraySpec(shape=(3,), names=tuple("xyz")))
-OURS = [name for name in POLICIES if not POLICIES[name].library]
+OURS = [
+    name
+    for name in POLICIES
+    if not POLICIES[name].library and not POLICIES[name].reads_instructions
+]
 PEERS = [name for name in POLICIES if POLICIES[name].library]
 
 

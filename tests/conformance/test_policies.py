@@ -12,11 +12,12 @@ import torch
 
 from robot_policy.checkpoint import load_policy, save_policy
 from robot_policy.core.errors import ConfigError
-from robot_policy.core.observation import ACTION, ENVIRONMENT_STATE, EPISODE, STATE, Windows
+from robot_policy.core.observation import ACTION, ENVIRONMENT_STATE, EPISODE, STATE, TASK, Windows
 from robot_policy.core.policy import Policy
 from robot_policy.core.robot import load_robot
 from robot_policy.core.specs import ArraySpec, PolicySpec, image_spec
 from robot_policy.nets.draws import Draws
+from robot_policy.nets.language import INSTRUCTION
 from robot_policy.policies.module import PolicyModule, Remembers
 from robot_policy.policies.registry import POLICIES
 from robot_policy.policies.torch_policy import TorchPolicy, to_tensors
@@ -82,7 +83,7 @@ def windows_for(spec: PolicySpec, *, batch: int, seed: int = 0) -> Windows:
             name: rng.integers(0, 256, (batch, spec.history, *camera.shape), dtype=np.uint8)
             for name, camera in spec.cameras.items()
         },
-        instructions=("",) * batch,
+        instructions=("lift the cube",) * batch,
     )
 
 
@@ -90,14 +91,19 @@ def generators(*seeds: int) -> list[np.random.Generator]:
     return [np.random.default_rng(seed) for seed in seeds]
 
 
-def training_batch(spec: PolicySpec, *, batch: int) -> dict[str, torch.Tensor]:
+def training_batch(module: PolicyModule, *, batch: int) -> dict[str, torch.Tensor]:
     """Actions are a smooth function of the state, so that there is something to learn."""
+    spec = module.spec
     rng = np.random.default_rng(1)
     length = spec.past + spec.horizon
     sample = windows_for(spec, batch=batch).as_sample()
     chunk = np.tanh(sample[STATE][:, -1:, : spec.action.size])
     sample[ACTION] = np.repeat(chunk, length, axis=1)
-    sample["action_is_pad"] = np.arange(length)[None] >= rng.integers(4, length, (batch, 1))
+    sample["action_is_pad"] = np.arange(length)[None] >= rng.integers(
+        min(4, length - 1), length, (batch, 1)
+    )
+    if module.reader is not None:
+        sample[INSTRUCTION] = module.reader.encode(sample[TASK])
     return to_tensors(sample, CPU)
 
 
@@ -155,7 +161,7 @@ def test_a_row_does_not_depend_on_who_shares_its_batch(policy: TorchPolicy) -> N
         valid=together.valid[1:2],
         past_valid=together.past_valid[1:2],
         environment_state=together.environment_state[1:2],
-        instructions=("",),
+        instructions=("lift the cube",),
     )
     one = policy.sample(alone, num_samples=2, generator=generators(2))
     np.testing.assert_allclose(one.actions[0], both.actions[1], atol=1e-4)
@@ -179,12 +185,13 @@ def test_it_learns_from_images(name: str) -> None:
     windows = windows_for(policy.spec, batch=2)
     dark = {camera: np.zeros_like(frames) for camera, frames in windows.images.items()}
     seen, unseen = (
-        policy.sample(w, generator=np.random.default_rng(0)).actions
+        # Several, because of few and discrete answers the first may be the same.
+        policy.sample(w, num_samples=8, generator=np.random.default_rng(0)).actions
         for w in (windows, replace(windows, images=dark))
     )
-    assert seen.shape == (2, 1, policy.spec.horizon, policy.spec.action.size)
+    assert seen.shape == (2, 8, policy.spec.horizon, policy.spec.action.size)
     assert not np.array_equal(seen, unseen)
-    batch = training_batch(policy.spec, batch=4)
+    batch = training_batch(policy.module, batch=4)
     policy.module.loss(batch, draws=Draws(torch.Generator().manual_seed(0))).backward()
     still = [key for key, p in policy.module.named_parameters() if p.grad is None]
     assert still == []
@@ -194,7 +201,7 @@ def test_it_learns_from_images(name: str) -> None:
 def test_training_lowers_the_loss(name: str) -> None:
     module = build(name).module.train()
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3)
-    batch = training_batch(module.spec, batch=16)
+    batch = training_batch(module, batch=16)
     if isinstance(module, Remembers):
         batch[EPISODE] = torch.arange(16) % 4
         module.memorise(batch, seed=0)
@@ -215,7 +222,7 @@ def test_training_lowers_the_loss(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_learns(name: str) -> None:
     module = build(name).module.train()
-    module.loss(training_batch(module.spec, batch=4), draws=Draws(torch.Generator())).backward()
+    module.loss(training_batch(module, batch=4), draws=Draws(torch.Generator())).backward()
     without = [key for key, p in module.named_parameters() if p.grad is None]
     assert without == []
 

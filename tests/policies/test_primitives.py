@@ -48,6 +48,7 @@ def test_an_unknown_name_is_refused() -> None:
         SET.named("left_2m")
 
 
+@settings(deadline=None)
 @given(axis=st.integers(0, 5), amount=st.floats(-2, 2))
 def test_the_nearest_primitive_has_the_sign_and_no_other_is_nearer(
     axis: int, amount: float
@@ -62,6 +63,7 @@ def test_the_nearest_primitive_has_the_sign_and_no_other_is_nearer(
     assert abs(np.log(abs(found.amount) / abs(amount))) <= ratios.min() + 1e-9
 
 
+@settings(deadline=None)
 @given(motion=motions, closed=st.booleans(), before=st.booleans())
 def test_a_move_and_its_inverse_cancel(motion: np.ndarray, closed: bool, before: bool) -> None:
     move = SET.compose(motion, closed=closed)
@@ -147,6 +149,7 @@ def test_the_gripper_stays_as_it_is_while_the_arm_moves() -> None:
     assert not servo.arrived(state)
 
 
+@settings(deadline=None)
 @given(motion=motions)
 def test_commands_are_within_the_limits_and_keep_the_direction(motion: np.ndarray) -> None:
     state = ROBOT.proprioception(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robot_policy.core.robot import load_robot
@@ -73,6 +73,7 @@ def test_a_typing_error_is_understood_by_similarity() -> None:
     assert PARSER.parse("mve left by 50 centimeters").ask is Ask.QUESTION
 
 
+@settings(deadline=None)
 @given(said=st.text(max_size=60))
 def test_no_text_breaks_it(said: str) -> None:
     meaning = PARSER.parse(said)
