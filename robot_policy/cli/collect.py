@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import FlagCreatePairsOff, Positional
 
+from robot_policy.cli.collect_language_options import TalkOptions
 from robot_policy.cli.progress import progress_bar
 from robot_policy.core.episode import Episode, Success
 from robot_policy.core.errors import ConfigError, DataError
@@ -51,6 +52,11 @@ class CollectConfig:
     """Name or path of the robot description."""
     resume: FlagCreatePairsOff[bool] = False
     """Go on with a stopped collection of the same settings."""
+    language: FlagCreatePairsOff[bool] = False
+    """Demonstrations given by talking instead: sentences from the standard input, typed or out of a
+    speech recogniser, are executed and recorded."""
+    talk: TalkOptions = field(default_factory=TalkOptions)
+    """For --language."""
     json: Path | None = None
     """Also write what was collected, and how fast, to this file."""
 
@@ -76,6 +82,8 @@ def run(config: CollectConfig) -> int:
     Returns:
         0, or 130 after Ctrl-C.
     """
+    if config.language:
+        return _talk(config)
     settings = _settings(config)
     if config.episodes < 1:
         raise ConfigError("too small", where="--episodes", expected=">= 1", got=config.episodes)
@@ -94,6 +102,24 @@ def run(config: CollectConfig) -> int:
         return 130
     _report(config, settings, tally, kept_before=len(before), dropped=dropped)
     return 0
+
+
+def _talk(config: CollectConfig) -> int:
+    from robot_policy.cli.collect_language import run_language
+    from sim.registry import TASKS
+
+    TASKS[config.task]  # refuses an unknown one before anything is started
+    return run_language(
+        config.talk,
+        task=config.task,
+        output=config.output,
+        episodes=config.episodes,
+        seed=config.seed,
+        robot=config.robot,
+        cameras=config.cameras,
+        image_size=config.image_size,
+        resume=config.resume,
+    )
 
 
 def _settings(config: CollectConfig) -> "CollectionSettings":
