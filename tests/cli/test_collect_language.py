@@ -22,7 +22,9 @@ from robot_policy.teleop.scene_picture import in_terminal, served_page
 ROBOT = load_robot("panda_twin")
 
 
-def talk(monkeypatch: pytest.MonkeyPatch, output: Path, *lines: str, options: tuple[str, ...] = ()) -> int:
+def talk(
+    monkeypatch: pytest.MonkeyPatch, output: Path, *lines: str, options: tuple[str, ...] = ()
+) -> int:
     monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
     command = ["collect", "lift", "--language", "--output", str(output), "--episodes", "1"]
     return main([*command, *options])
