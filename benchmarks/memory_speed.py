@@ -1,4 +1,7 @@
-"""What memories cost on a CPU: a plan with and without them, and a search among many."""
+"""What memories cost on a CPU: a plan with and without them, and a search among many.
+
+Times are those of the processor, on one thread.
+"""
 
 import argparse
 import sys
@@ -57,7 +60,7 @@ def _overhead(name: str, backbone: str, options: tuple[str, ...]) -> Row:
         )
         for memory in ("blend", "none")
     }
-    times = _in_turns(plans, repetitions=_REPETITIONS if backbone == "bc" else 100)
+    times = _in_turns(plans, repetitions=_REPETITIONS if backbone == "bc" else 40)
     with_ms, without_ms = (1e3 * float(np.median(times[memory])) for memory in plans)
     # Neighbours in time, because the machine has slow spells.
     ratios = np.array(times["blend"]) / np.array(times["none"])
@@ -147,13 +150,14 @@ def _search(how: str) -> Row:
 def _in_turns(
     calls: dict[str, Callable[[], object]], *, repetitions: int
 ) -> dict[str, list[float]]:
+    """Times of the processor, of one thread: other programs of the machine hardly count."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for repetition in range(_WARMUP + repetitions):
         for name, call in calls.items():
-            start_s = time.perf_counter()
+            start_s = time.process_time()
             call()
             if repetition >= _WARMUP:
-                times[name].append(time.perf_counter() - start_s)
+                times[name].append(time.process_time() - start_s)
     return times
 
 
