@@ -45,6 +45,7 @@ class Controls:
         stamp_ns: When it was true, on the monotonic clock of this machine [ns].
         active: Whether the dead-man is held; without it nothing moves.
         velocity: (6,) translation and rotation as parts of full speed, -1 .. 1.
+        twist: (6,) likewise as speeds of the end effector [m/s], [rad/s].
         shift: (6,) displacement since the last reading: translation [m], rotation vector [rad].
         joints: (J,) angles of a leader arm [rad]; None for other devices.
         gripper: 0 open .. 1 closed; None leaves it as it is.
@@ -54,6 +55,7 @@ class Controls:
     stamp_ns: int
     active: bool = False
     velocity: Vector = field(default_factory=lambda: np.zeros(6))
+    twist: Vector = field(default_factory=lambda: np.zeros(6))
     shift: Vector = field(default_factory=lambda: np.zeros(6))
     joints: Vector | None = None
     gripper: float | None = None

@@ -111,6 +111,11 @@ class Episodes:
         return 0 if self._saver is None else self._saver.kept
 
     @property
+    def saved(self) -> int:
+        """Episodes that the dataset on the disk holds."""
+        return 0 if self._saver is None else self._saver.saved
+
+    @property
     def waiting(self) -> int:
         """Episodes that are still being written."""
         return 0 if self._saver is None else self._saver.waiting

@@ -102,6 +102,11 @@ class Mapping:
         self._keep = float(np.exp(-robot.dt_s / config.smoothing_s)) if config.smoothing_s else 0.0
         self.release()
 
+    @property
+    def full_step(self) -> Vector:
+        """(6,) displacement in a control period at full speed: [m] and [rad]."""
+        return self._full
+
     def release(self) -> None:
         """Forgets where the hand was: the dead-man has been let go."""
         self._velocity = np.zeros(6)
@@ -121,7 +126,8 @@ class Mapping:
         self._velocity = self._keep * self._velocity + (1.0 - self._keep) * wanted
         if not wanted.any() and np.abs(self._velocity).max() < 1e-3:
             self._velocity = np.zeros(6)
-        step = self._full * self._velocity + self.config.scale * controls.shift
+        step = self._full * self._velocity + self._robot.dt_s * controls.twist
+        step += self.config.scale * controls.shift
         R = self._axes(state)
         moved = np.concatenate([R @ step[:3], R @ step[3:]])
         return moved if controls.joints is None else moved + self._led(controls.joints, state)

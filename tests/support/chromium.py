@@ -45,6 +45,7 @@ class Page:
         )
         self._numbers = itertools.count(1)
         self._phone = phone
+        self._fingers = 0
         try:
             self._socket = connect(self._target(profile), max_size=None)
             self._call(
@@ -132,6 +133,20 @@ class Page:
         )
         return float(box[0]), float(box[1])
 
+    def place_now(self, selector: str) -> tuple[float, float]:
+        """Returns the middle of an element in the window [px], without scrolling."""
+        box = self.evaluate(
+            f"(() => {{ const b = document.querySelector({json.dumps(selector)})"
+            ".getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+        )
+        return float(box[0]), float(box[1])
+
+    def press(self, selector: str) -> None:
+        """Activates a button by the focus, as a keyboard does; nothing scrolls."""
+        name = json.dumps(selector)
+        self.wait_for(f"!document.querySelector({name}).disabled")
+        self.evaluate(f"document.querySelector({name}).click()")
+
     def mouse(self, kind: str, x: float, y: float) -> None:
         """Moves the mouse, or presses its left button or lets go of it; on a phone a finger."""
         if self._phone:
@@ -150,6 +165,16 @@ class Page:
             buttons=held,
             clickCount=1,
         )
+
+    def touch(self, *fingers: tuple[float, float]) -> None:
+        """Puts fingers where they are now [px]; those that were down before move, or are lifted."""
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(fingers)]
+        if not points:
+            kind = "touchEnd"
+        else:
+            kind = "touchMove" if len(points) == self._fingers else "touchStart"
+        self._fingers = len(points)
+        self._call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
 
     def type(self, selector: str, text: str) -> None:
         """Writes into a field."""

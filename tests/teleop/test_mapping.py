@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -36,12 +36,20 @@ def mapping(**settings: object) -> Mapping:
     return Mapping(ROBOT, config, base_R_view=view)  # type: ignore[arg-type]
 
 
+@settings(deadline=None, max_examples=30)
 @given(UNIT)
 def test_full_speed_is_a_part_of_the_largest_command(velocity: NDArray[np.floating]) -> None:
     moved = mapping(speed=0.5).displacement(Controls(0, True, velocity=velocity), STATE)
     np.testing.assert_allclose(moved, 0.5 * np.array(ROBOT.command.high[:6]) * velocity)
 
 
+def test_a_twist_is_covered_in_a_period_and_read_twice_it_is_the_same() -> None:
+    controls = Controls(0, True, twist=np.array([0.2, 0, 0, 0, 0, 1.0]))
+    moved = mapping().displacement(controls.followed_by(controls), STATE)
+    np.testing.assert_allclose(moved, [0.01, 0, 0, 0, 0, 0.05], atol=1e-9)
+
+
+@settings(deadline=None, max_examples=30)
 @given(UNIT)
 def test_a_frame_turns_motions_and_keeps_their_lengths(velocity: NDArray[np.floating]) -> None:
     controls = Controls(0, True, velocity=velocity)
@@ -79,6 +87,7 @@ def test_smoothing_approaches_and_ends_with_the_dead_man() -> None:
     assert not smooth.displacement(Controls(0, True), STATE).any()
 
 
+@settings(deadline=None, max_examples=30)
 @given(UNIT, UNIT)
 def test_the_dead_man_is_the_clutch_of_a_leader_arm(
     before: NDArray[np.floating], after: NDArray[np.floating]

@@ -3,12 +3,13 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rcl_interfaces.srv import SetParameters
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
@@ -24,7 +25,7 @@ from robot_policy_ros.lifecycle_client import NodeCallError
 from robot_policy_ros.qos import SENSOR
 from robot_policy_ros.subscriptions import InputTopics, Subscriptions
 
-_CALL_S = 60.0
+_CALL_S, _RESEND_S = 60.0, 5.0
 
 
 class RosTeleopArm:
@@ -74,10 +75,14 @@ class RosTeleopArm:
         )
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
-        self._thread = threading.Thread(target=self._executor.spin, name="topics", daemon=True)
+        self._thread = threading.Thread(target=self._spin, name="topics", daemon=True)
         self._thread.start()
         if twin:
-            self.reset(start)
+            try:
+                self.reset(start)
+            except BaseException:
+                self.close()
+                raise
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -140,6 +145,10 @@ class RosTeleopArm:
         self._thread.join(timeout=5.0)
         self._subscriptions.destroy()
 
+    def _spin(self) -> None:
+        with suppress(ExternalShutdownException):
+            self._executor.spin()
+
     def _now_ns(self) -> int:
         return self._node.get_clock().now().nanoseconds
 
@@ -153,16 +162,21 @@ class RosTeleopArm:
     def _call(self, service: Any, name: str, request: Any) -> None:
         client = self._node.create_client(service, name)
         try:
-            deadline_s = time.monotonic() + _CALL_S
+            deadline_s, asked_s = time.monotonic() + _CALL_S, -_RESEND_S
             while not client.service_is_ready():
                 self._check()
                 if time.monotonic() > deadline_s:
                     raise NodeCallError("is not there", where=name)
                 time.sleep(0.02)
-            future = client.call_async(request)
-            while not future.done():
+            # A server that has not found this end yet drops its answer, so it is asked again.
+            futures: list[Any] = []
+            while not any(future.done() for future in futures):
+                self._check()
                 if time.monotonic() > deadline_s:
                     raise NodeCallError(f"no answer within {_CALL_S:g} s", where=name)
+                if time.monotonic() > asked_s + _RESEND_S:
+                    asked_s = time.monotonic()
+                    futures.append(client.call_async(request))
                 time.sleep(0.005)
         finally:
             self._node.destroy_client(client)

@@ -57,11 +57,11 @@ class TwistDevice:
     def _take(self, message: TwistStamped) -> None:
         robot = self._robot
         try:
-            shift = convert.delta_from_twist(message, dt_s=robot.dt_s, frame=robot.base_frame)
+            twist = convert.delta_from_twist(message, dt_s=1.0, frame=robot.base_frame)
         except RobotPolicyError as error:
             self._node.get_logger().error(str(error), throttle_duration_sec=5.0)
-            shift = np.zeros(6)
-        controls = Controls(time.monotonic_ns(), active=bool(shift.any()), shift=shift)
+            twist = np.zeros(6)
+        controls = Controls(time.monotonic_ns(), active=bool(twist.any()), twist=twist)
         with self._lock:
             self._last = controls
         self._woken()
