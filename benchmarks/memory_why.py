@@ -8,6 +8,7 @@ decide. Draws what there are runs for.
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from robot_policy.checkpoint import load_policy
 from robot_policy.core.files import write_json
 from robot_policy.core.observation import ACTION, EPISODE
 from robot_policy.data.store import EpisodeStore
-from robot_policy.data.windows import WindowDataset
+from robot_policy.data.windows import WindowDataset, split_episodes
 from robot_policy.nets.mlp import mlp
 from robot_policy.nets.tensors import to_tensors
 from robot_policy.policies.denoising.diffusion_process import noised_to, squared_cosine
@@ -37,6 +38,9 @@ LAGS = (1, 2, 4, 8, 16)
 _HIDDEN, _EPOCHS, _BATCH = 512, 10, 256
 _HELD_OUT = 0.2
 _BINS = 8
+_VALIDATION = 0.05
+"""Part of the demonstrations that a training keeps out by default."""
+_DRAWN = 8
 
 
 def predictability(sources: Mapping[str, Path], path: Path) -> list[dict[str, Any]]:
@@ -201,6 +205,35 @@ def _attention(policy: TorchPolicy, store: EpisodeStore) -> NDArray[Any]:
     return weights.mean((0, 1, 2)).numpy()
 
 
+def decisions(runs: Mapping[str, Path], data: Path) -> list[dict[str, Any]]:
+    """Returns how many of the chunks drawn at the top of `recall` go to the right side.
+
+    Args:
+        runs: Label to a run of `past_token`.
+        data: Demonstrations they were trained on, some of which were kept out for validation.
+    """
+    store = EpisodeStore.open(data)
+    assert store.environment_state is not None
+    cube = store.environment_state[:, :3]
+    begins = store.starts[:-1]
+    tops = [a + int(cube[a:b, 2].argmax()) for a, b in pairwise(store.starts)]
+    marks = np.sign(cube[begins, 1])
+    held_out = np.isin(np.arange(len(begins)), split_episodes(store, _VALIDATION, 0)[1])
+    rows: list[dict[str, Any]] = []
+    for label, run in runs.items():
+        policy = _torch_policy(run)
+        batch = _everything(policy, store, rows=np.array(tops))
+        generators = [np.random.default_rng(i) for i in range(len(tops))]
+        with torch.inference_mode():
+            chunks = policy.module.sample(batch, num_samples=_DRAWN, generators=generators)
+        actions = policy.pipeline.invert(chunks.numpy())[:, :, policy.module.spec.past :]
+        right = np.sign(actions[..., 1].sum(-1)) == marks[:, None]
+        shares = {"seen": right[~held_out].mean(), "held_out": right[held_out].mean()}
+        rounded = {name: round(float(share), 3) for name, share in shares.items()}
+        rows.append({"cell": f"why decisions {label}", "drawn_each": _DRAWN} | rounded)
+    return rows
+
+
 def _torch_policy(run: Path) -> TorchPolicy:
     policy = load_policy(run)
     assert isinstance(policy, TorchPolicy)
@@ -244,10 +277,11 @@ def draw(images: Path) -> Sequence[dict[str, Any]]:
     found = _there(sources)
     if found:
         rows += predictability(found, images / "memory_predictability.png")
-    del arms["short context"]
     runs = _there({label: train / f"{arm}-recall" / "checkpoints" for label, arm in arms.items()})
     if runs:
         runs = {label: folder.parent for label, folder in runs.items()}
+        rows += decisions(runs, data / "recall")
+        runs.pop("short context", None)  # it has one observation to attend to
         rows += attention(runs, data / "recall", images / "memory_attention.png")
     mcnn = train / "mcnn-can_25-0"
     if (mcnn / "checkpoints").exists():
