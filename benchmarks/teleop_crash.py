@@ -6,7 +6,6 @@ import json
 import os
 import random
 import resource
-import shutil
 import signal
 import sys
 import time
@@ -86,6 +85,7 @@ def record(output: Path, notes: Path, *, seed: int, reserve_bytes: int) -> None:
     episodes = Episodes(output, arm.spec, disk=DiskWatch(output, reserve_bytes=reserve_bytes))
     driving = Driving(arm.robot, HandMapping(arm.robot, MappingConfig()))
     session = Session(driving, episodes, task="push", reset=arm.reset)
+    begun = episodes.saved
     forward = np.array([0.2, 0, 0, 0, 0, 0])
     while True:
         length = rng.randint(8, 25)
@@ -113,7 +113,8 @@ def record(output: Path, notes: Path, *, seed: int, reserve_bytes: int) -> None:
                 json.dumps({"saved": episodes.saved, "problem": episodes.save_problem})
             )
             os._exit(3)
-        notes.write_text(json.dumps({"saved": episodes.saved}))
+        if episodes.saved > begun:
+            notes.write_text(json.dumps({"saved": episodes.saved}))
 
 
 def is_whole(path: Path, *, at_least: int) -> str:
@@ -157,36 +158,48 @@ def _child(output: Path, notes: Path, *, seed: int, reserve_bytes: int, most_byt
 
 
 def campaign(kind: str, count: int) -> dict[str, Any]:
-    """Breaks recordings again and again, and looks at what is left each time."""
+    """Breaks recordings again and again, and looks at what is left each time.
+
+    Outcomes are kept one by one; a campaign that was stopped goes on.
+    """
     folder = FOLDER / f"crash-{kind}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    rng = random.Random(0)
-    output, notes, troubles, saved = folder / "set", folder / "notes.json", [], []
-    for number in range(count):
+    folder.mkdir(parents=True, exist_ok=True)
+    lines, notes = folder / "outcomes.jsonl", folder / "notes.json"
+    before = lines.read_text().splitlines() if lines.exists() else []
+    outcomes: list[dict[str, Any]] = [json.loads(line) for line in before]
+    for number in range(len(outcomes), count):
+        rng = random.Random(number)
         notes.unlink(missing_ok=True)
-        if kind == "full":
-            output = folder / f"set-{number}"
+        output = folder / ("set" if kind == "kill" else f"set-{number}")
         most = rng.randint(6_000, 40_000) if kind == "full" else 0
         pid = _child(output, notes, seed=number, reserve_bytes=0, most_bytes=most)
         if kind == "kill":
-            time.sleep(0.5 + 6.0 * rng.random())
+            _wait_for(notes, rng.random() < 0.8)
+            time.sleep(rng.random())
             os.kill(pid, signal.SIGKILL)
-        _reap(pid, timeout_s=30.0)
+        _reap(pid, timeout_s=120.0)
         told = read_json(notes) if notes.exists() and notes.read_text() else {"saved": 0}
-        saved.append(told["saved"])
         # One that was taken back meanwhile may be gone already.
         trouble = _looked_at(output, folder / "verdict.txt", at_least=told["saved"] - 1)
-        if trouble:
-            troubles.append(f"{number}: {trouble}")
+        outcomes.append({"saved": told["saved"], "trouble": trouble})
+        with lines.open("a") as file:
+            file.write(json.dumps(outcomes[-1]) + "\n")
         print(number, told, trouble or "whole", flush=True)
+    troubles = [outcome["trouble"] for outcome in outcomes if outcome["trouble"]]
     return {
         "cell": f"crash: {kind}",
-        "tries": count,
-        "whole": count - len(troubles),
-        "episodes_saved_before": saved,
+        "tries": len(outcomes),
+        "whole": len(outcomes) - len(troubles),
+        "episodes_saved_before": [outcome["saved"] for outcome in outcomes],
         "troubles": troubles,
     }
+
+
+def _wait_for(notes: Path, wanted: bool) -> None:
+    """Mostly waits until an episode has been saved in this run, however slow the machine is."""
+    deadline_s = time.monotonic() + 60.0
+    while wanted and not notes.exists() and time.monotonic() < deadline_s:
+        time.sleep(0.02)
 
 
 def _reap(pid: int, *, timeout_s: float) -> None:

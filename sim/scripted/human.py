@@ -29,6 +29,7 @@ class Habits:
             around the goal.
         overshoot: Part of the hand's last speed that it still has a control period later.
         patience_s: For how long a policy may get no further before the person takes over [s].
+        trust_s: Time for which the policy must want the right thing before it is let go on [s].
         least_drive_s: For how long the person drives at least, having taken over [s].
     """
 
@@ -37,6 +38,7 @@ class Habits:
     caution: float = 0.35
     overshoot: float = 0.3
     patience_s: float = 1.5
+    trust_s: float = 0.8
     least_drive_s: float = 1.5
 
 
@@ -94,7 +96,7 @@ class Hand:
         self._seen: deque[Observation] = deque(maxlen=self._delay + 1)
         self._velocity = np.zeros(6)
         self._closed = False
-        self._wrong_s = 0.0
+        self._wrong_s = self._right_s = 0.0
         self._driven_s: float | None = None
 
     def watch(self, observation: Observation, *, policy_action: NDArray[np.float32] | None) -> Wish:
@@ -121,13 +123,14 @@ class Hand:
         agrees = _agreement(wanted, does)
         if self._driven_s is not None:
             self._driven_s += self._period_s
-            if self._driven_s < self.habits.least_drive_s or not agrees:
+            self._right_s = self._right_s + self._period_s if agrees else 0.0
+            if self._driven_s < self.habits.least_drive_s or self._right_s < self.habits.trust_s:
                 return True
             self._driven_s, self._wrong_s = None, 0.0
             return False
         self._wrong_s = max(0.0, self._wrong_s + (-1.0 if agrees else 1.0) * self._period_s)
         if self._wrong_s >= self.habits.patience_s:
-            self._driven_s = 0.0
+            self._driven_s = self._right_s = 0.0
             return True
         return False
 
