@@ -100,7 +100,7 @@ def _explained(store: EpisodeStore, lag: int) -> float:
 
 
 def blend(run: Path, data: Path, path: Path) -> list[dict[str, Any]]:
-    """Draws the weight of memories, and the errors of memory, backbone and blend, by distance.
+    """Draws the weight of memories, and the errors of memory, backbone's part and blend, by distance.
 
     Every situation of the data is asked about with the memories of its own episode left out.
 
@@ -123,7 +123,7 @@ def blend(run: Path, data: Path, path: Path) -> list[dict[str, Any]]:
         own = module.backbone.decode(batch, noise)[:, 0].clamp(-1.0, 1.0)
         answers = {
             "memory alone": memory,
-            "backbone alone": own,
+            "the backbone's part": own,
             "blend": torch.lerp(own, memory, weight[:, None, None]),
         }
         errors = {k: (a - batch[ACTION]).abs().mean((1, 2)).numpy() for k, a in answers.items()}
@@ -135,13 +135,13 @@ def _draw_blend(
 ) -> list[dict[str, Any]]:
     edges = np.quantile(distance, np.linspace(0, 1, _BINS + 1))
     bins = np.clip(np.searchsorted(edges, distance, side="right") - 1, 0, _BINS - 1)
-    middle = [float(np.median(distance[bins == i])) for i in range(_BINS)]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), sharex=True)
+    middle = [round(float(np.median(distance[bins == i])), 3) for i in range(_BINS)]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
     left.plot(np.sort(distance), np.sort(weight)[::-1], linewidth=1)
     left.hist(distance, bins=40, density=False, weights=np.full(len(distance), 1 / len(distance)))
     left.set(xlabel="distance to the nearest memory", ylabel="weight; share of situations")
     by_bin = {
-        name: [float(error[bins == i].mean()) for i in range(_BINS)]
+        name: [round(float(error[bins == i].mean()), 3) for i in range(_BINS)]
         for name, error in errors.items()
     }
     for name, values in by_bin.items():
