@@ -100,7 +100,7 @@ def _explained(store: EpisodeStore, lag: int) -> float:
 
 
 def blend(run: Path, data: Path, path: Path) -> list[dict[str, Any]]:
-    """Draws the weight of memories, and the errors of memory, backbone's part and blend, by distance.
+    """Draws the weight of memories, and the errors of memory, backbone and blend, by distance.
 
     Every situation of the data is asked about with the memories of its own episode left out.
 
