@@ -347,12 +347,15 @@ def _complete(clause: _Clause) -> None:
 
 
 def _refuse_opposites(clauses: Sequence[_Clause]) -> None:
-    asked = [name for c in clauses for name in (*c.directions, c.gripper) if name]
+    """Refuses left with right; left with a turn to the right is none of that."""
+    moves = [_direction_name(c.verb, d) for c in clauses for d in c.directions]
+    asked = [*moves, *(c.gripper for c in clauses if c.gripper)]
     for name in asked:
-        opposite = OPPOSITE.get(name.removeprefix("turn "), "")
-        wanted = f"turn {opposite}" if name.startswith("turn ") else opposite
-        if wanted in asked and opposite:
-            raise _ContradictionError(f"it asks for {name} and for {wanted}, which are opposite")
+        kind, _, side = name.rpartition("_")
+        opposite = f"{kind}_{OPPOSITE[side]}".removeprefix("_")
+        if opposite in asked:
+            said = " and for ".join(n.replace("_", " ") for n in (name, opposite))
+            raise _ContradictionError(f"it asks for {said}, which are opposite")
 
 
 def _direction_name(verb: str, direction: str) -> str:

@@ -97,6 +97,11 @@ class TalkSession:
         return sum(len(said.steps) for said in self._said)
 
     @property
+    def closed(self) -> bool:
+        """State of the gripper that was asked for last."""
+        return self._servo.closed
+
+    @property
     def task(self) -> str:
         """Task text of the episode."""
         return self._observe().instruction

@@ -1,0 +1,41 @@
+"""How many held-out sentences the parser understands, and how many wrong motions it makes."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from robot_policy.core.files import write_json
+from robot_policy.core.robot import load_robot
+from robot_policy.nets.language import HashingTextEncoder
+from robot_policy.policies.primitives import PrimitiveSet
+from robot_policy.policies.sentence_parser import Ask, SentenceParser
+
+SENTENCES = Path(__file__).resolve().parents[1] / "tests/policies/data/sentences.txt"
+
+
+def main() -> int:
+    """Writes counts, and every sentence that was taken for something else."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, required=True)
+    arguments = parser.parse_args()
+    understands = SentenceParser(
+        PrimitiveSet.for_robot(load_robot("panda_twin")), HashingTextEncoder(1024)
+    )
+    lines = [line for line in SENTENCES.read_text().splitlines() if not line.startswith("#")]
+    cases = [(w, said) for line in lines for w, *rest in [line.split(" | ")] for said in rest]
+    parsed = [(wanted, said, understands.parse(said)) for wanted, said in cases]
+    wrong = [(said, w, m.code) for w, said, m in parsed if m.code != w]
+    moved = [said for w, said, m in parsed if w == "ask" and m.ask is Ask.MOVE]
+    result = {
+        "sentences": len(cases),
+        "meaningless": sum(wanted == "ask" for wanted, _ in cases),
+        "right": len(cases) - len(wrong),
+        "wrong_motions": len(moved),
+        "wrong": wrong,
+    }
+    write_json(arguments.json, result)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
