@@ -118,8 +118,8 @@ def _rate_target(known: Rows) -> Target:
     rate = None if row is None else row["decisions_per_s"]
     return Target(
         "decisions_per_s",
-        f"the small clip_rt decides at least {RATE:g} times a second with 64 candidates on two "
-        "cores, from one image of 84 x 84",
+        f"the small clip_rt decides at least {RATE:g} times a second with 64 candidates, from one "
+        "image of 84 x 84; by the processor's time of one thread",
         None if rate is None else round(rate, 1),
         "1/s",
         rate is not None and rate >= RATE,

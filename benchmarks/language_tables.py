@@ -16,7 +16,7 @@ _PUBLISHED = (
     ("OpenVLA, novel tasks", "real UR5, 90 trials", "29"),
     ("CLIP-RT+, LIBERO average", "simulation", "93"),
 )
-"""https://clip-rt.github.io, read in November 2024: other robots, tasks and demonstrations."""
+"""https://clip-rt.github.io: other robots, tasks and demonstrations."""
 
 
 def write_tables(path: Path) -> None:
