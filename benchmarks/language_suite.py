@@ -190,7 +190,7 @@ def _verifier() -> Job:
         "train-verifier",
         (
             *("train-critic", "contrastive", "--dataset", data, "--output", relative(VERIFIER)),
-            *("--policy.horizon", "4", "--policy.history", "1", *SEEING, "--steps", str(STEPS)),
+            *("--critic.horizon", "4", "--critic.history", "1", *SEEING, "--steps", str(STEPS)),
             *("--json", relative(VERIFIER.with_suffix(".json")), "--device", "auto"),
         ),
         VERIFIER.with_suffix(".json"),
