@@ -181,6 +181,7 @@ class Session:
                 if self.stopped is not None:
                     raise ConfigError("the arm is stopped", where="start", hint="release it first")
                 number = self.episodes.start(now_ns=now_ns, metadata=self._about())
+                self._task = self.task
                 self._tell("info", f"episode {number}: recording begins with the first motion")
             case Command.SUCCESS | Command.FAILURE | Command.STOP:
                 self._finish(_OUTCOMES[command])

@@ -324,3 +324,15 @@ def test_what_is_read_twice_in_a_period_is_one_reading() -> None:
     assert both.commands == (Command.START,)
     np.testing.assert_allclose(both.shift, 0.03)
     assert not Controls(1, True).followed_by(Controls(2, False)).active
+
+
+def test_an_instruction_counts_that_is_given_just_before_the_start(dataset: Path) -> None:
+    rig = Rig(dataset)
+    rig.step()
+    rig.session.task = "push it away"
+    rig.step(FORWARD, Command.START)
+    rig.session.task = "too late for this one"
+    rig.step(FORWARD, count=3)
+    rig.step(None, Command.SUCCESS)
+    rig.session.close()
+    assert [e.task for e in FORMAT.read(dataset)] == ["push it away"]
