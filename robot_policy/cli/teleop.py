@@ -205,8 +205,9 @@ def _drive(
             from robot_policy_ros.devices.registry import ROS_DEVICES
 
             settings = DeviceSettings(arm.robot, config.device_path, wake)
-            device = ROS_DEVICES[config.device].open(settings, node)
-            stack.callback(device.close)
+            opened: Device = ROS_DEVICES[config.device].open(settings, node)
+            stack.callback(opened.close)
+            device = opened
         driver: Device = browser
         if device is not None:
             _print_help(device)
