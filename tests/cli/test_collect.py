@@ -135,7 +135,7 @@ def test_ctrl_c_leaves_a_valid_dataset_that_can_be_resumed(tmp_path: Path) -> No
 BAD = {
     "unknown task": (
         ["collect", "lfit"],
-        "unknown task 'lfit'; valid: can, lift, recall, recall-count, square, stack",
+        "unknown task 'lfit'; valid: can, language, lift, recall, recall-count, square, stack",
     ),
     "unknown camera": (["collect", "lift", "--cameras", "chest"], "unknown camera 'chest'"),
     "unknown quality": (["collect", "lift", "--quality", "bad"], "unknown quality 'bad'"),

@@ -265,7 +265,7 @@ def test_seeds_must_be_distinct_and_some(seeds: list[int]) -> None:
 
 
 def test_an_unknown_task_is_named_with_the_known_ones() -> None:
-    with pytest.raises(UnknownNameError, match=r"'lifd'.*can, lift.*did you mean 'lift'"):
+    with pytest.raises(UnknownNameError, match=r"'lifd'.*can, language, lift.*did you mean 'lift'"):
         evaluate(ShakyExpert(), task="lifd", seeds=[1], config=CONFIG)
 
 

@@ -113,7 +113,9 @@ def test_steps_without_a_reset_are_refused() -> None:
 
 
 def test_unknown_names_list_the_valid_ones() -> None:
-    with pytest.raises(UnknownNameError, match="can, lift, recall, recall-count, square, stack"):
+    with pytest.raises(
+        UnknownNameError, match="can, language, lift, recall, recall-count, square, stack"
+    ):
         make_environment("lfit")
     with pytest.raises(UnknownNameError, match="agentview, wrist"):
         make_environment("lift", cameras=("front",))
@@ -123,7 +125,9 @@ def test_unknown_names_list_the_valid_ones() -> None:
         make_environment("lift", image_size=(0, 84))
     with pytest.raises(UnknownNameError, match="expert, sloppy"):
         make_expert("lift", quality="perfect")
-    with pytest.raises(UnknownNameError, match="can, lift, recall, recall-count, square, stack"):
+    with pytest.raises(
+        UnknownNameError, match="can, language, lift, recall, recall-count, square, stack"
+    ):
         make_expert("lfit")
 
 

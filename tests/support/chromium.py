@@ -124,10 +124,16 @@ class Page:
         self.mouse("mouseReleased", x, y)
 
     def place(self, selector: str) -> tuple[float, float]:
-        """Returns the middle of an element in the window [px], after scrolling to it."""
+        """Returns the middle of an element in the window [px], after scrolling to it.
+
+        A person presses where an element is seen. Until the scrolled page has been drawn, presses
+        still go to what was there before.
+        """
         box = self.evaluate(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            f"(async () => {{ const e = document.querySelector({json.dumps(selector)});"
             " e.scrollIntoView({block: 'center'});"
+            " const drawn = (f) => requestAnimationFrame(() => requestAnimationFrame(f));"
+            " await new Promise(drawn);"
             " const b = e.getBoundingClientRect();"
             " return [b.x + b.width / 2, b.y + b.height / 2]; })()"
         )

@@ -15,6 +15,8 @@ from robot_policy.core.episode import Success
 from robot_policy.core.observation import ACTION, Candidates, Windows
 from robot_policy.critics.labels import LabelConfig
 from robot_policy.critics.registry import CRITICS
+from robot_policy.data.episode_saver import EpisodeSaver
+from robot_policy.data.formats.registry import FORMATS, detect_format
 from robot_policy.training.config import OptimizerConfig
 from robot_policy.training.critic_config import CriticTrainConfig
 from robot_policy.training.critic_subject import CriticSubject
@@ -29,6 +31,21 @@ def mixed(
     make_dataset: Callable[[Path, Sequence[Success]], Path],
 ) -> Path:
     return make_dataset(tmp_path_factory.mktemp("data") / "mixed", MIXED)
+
+
+@pytest.fixture(scope="module")
+def taken_over(tmp_path_factory: pytest.TempPathFactory, mixed: Path) -> Path:
+    """The same episodes, in whose first steps a person drove against what the policy wanted."""
+    path = tmp_path_factory.mktemp("data") / "taken_over"
+    saver = EpisodeSaver(
+        path, detect_format(mixed).open(mixed).description.spec, interventions=True
+    )
+    for episode in FORMATS["lerobot_v3"].read(mixed):
+        driven = np.arange(len(episode.actions)) < 8
+        wanted = np.where(driven[:, None], -episode.actions, episode.actions)
+        saver.submit(replace(episode, intervention=driven, policy_actions=wanted))
+    assert saver.close() == 0
+    return path
 
 
 def trainer(name: str, dataset: Path, output: Path, **options: Any) -> Trainer:
@@ -46,8 +63,10 @@ def trainer(name: str, dataset: Path, output: Path, **options: Any) -> Trainer:
 
 
 @pytest.mark.parametrize("name", list(CRITICS))
-def test_a_trained_critic_can_be_loaded_and_judges(name: str, mixed: Path, tmp_path: Path) -> None:
-    run = trainer(name, mixed, tmp_path / "run")
+def test_a_trained_critic_can_be_loaded_and_judges(
+    name: str, mixed: Path, taken_over: Path, tmp_path: Path
+) -> None:
+    run = trainer(name, taken_over if name == "proxy_value" else mixed, tmp_path / "run")
     result = run.run()
     assert result.loss is not None
     assert np.isfinite(result.loss)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_policy.core.errors import DataError
+from robot_policy.core.files import read_json
 from robot_policy.core.observation import TASK
 from robot_policy.data.formats import lerobot_layout as layout
 from robot_policy.data.formats.lerobot_data_file import (
@@ -109,7 +110,13 @@ class LeRobotWriter(ABC):
         shutil.rmtree(self._root / layout.STAGING, ignore_errors=True)
         for temporary in (self._root / "meta").glob(".*.json.*"):
             temporary.unlink()
-        self._remove_leftovers()
+        if self._committed() <= self._episodes:
+            self._remove_leftovers()
+        # Else Ctrl-C came between the commit of an episode and the next line here: nothing is left.
+
+    def _committed(self) -> int:
+        info = self._root / layout.INFO
+        return int(read_json(info)["total_episodes"]) if info.exists() else 0
 
     @abstractmethod
     def _data_path(self) -> str:
