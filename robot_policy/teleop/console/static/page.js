@@ -153,7 +153,7 @@ function showJoints(joints) {
 let listed = "";
 function showEpisodes(s) {
   $("count").textContent = s.kept.length ? `${s.kept.length} of this session` + (s.waiting ? `, ${s.waiting} being written` : "") : "none yet";
-  const key = JSON.stringify([s.kept, s.waiting]);
+  const key = JSON.stringify(s.kept); // no more: a list made anew swallows the click that is under way
   if (key === listed) return;
   listed = key;
   $("episodes").querySelector("ol").replaceChildren(...[...s.kept].reverse().map((episode) => {
