@@ -12,10 +12,10 @@ setup:  ## Make .venv, and install system libraries where that is allowed
 demo: setup  ## Collect, train, evaluate, then drive the twin over ROS 2; prints the report's path
 	@$(BIN)/python benchmarks/demo.py $(DEMO)
 
-test: setup  ## Run the tests (MARKERS="" runs the slow ones too, JOBS=0 in one process)
+test: setup  ## Run the tests (MARKERS="" runs the slow ones too, JOBS=2 in two processes)
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m '$(MARKERS)' $(TESTS)
 MARKERS ?= not slow
-JOBS ?= 2
+JOBS ?= 0
 
 lint: setup  ## Formatting, style, types, dependency rule, layout
 	@$(BIN)/ruff format --check .
