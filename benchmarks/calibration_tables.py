@@ -1,10 +1,9 @@
 """Writes the tables of docs/calibration.md from the results file, between two marks."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from generated import table, write_generated
+from generated import table, targets_table, write_generated
 
 from robot_policy.core.files import read_json
 
@@ -23,7 +22,7 @@ def write_tables(results: Path, page: Path) -> None:
     """
     data = read_json(results)
     known = {row["cell"]: row for row in data["rows"]}
-    parts = [_solvers(known), _others(known), _worth(known), _targets(data["targets"])]
+    parts = [_solvers(known), _others(known), _worth(known), targets_table(data["targets"])]
     write_generated(page, "calibration", parts)
 
 
@@ -116,19 +115,3 @@ def _worth(known: dict[str, dict[str, Any]]) -> str:
     ]
     columns = ("the policy is given the cube's position", "solved", "95 %", "calibration is off by")
     return table(columns, rows) if rows else ""
-
-
-def _targets(targets: Sequence[dict[str, Any]]) -> str:
-    return table(
-        ("target", "asked", "measured", "holds", "command"),
-        [
-            (
-                t["id"],
-                t["target"],
-                "not measured" if t["measured"] is None else f"{t['measured']:g} {t['unit']}",
-                "yes" if t["holds"] else "no",
-                f"`{t['command']}`",
-            )
-            for t in targets
-        ],
-    )

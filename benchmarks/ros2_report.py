@@ -1,11 +1,11 @@
 """Rows, targets and tables of benchmarks/ros2.py."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from generated import table, write_generated
+from generated import table, targets_table, write_generated
 from measure import ROOT, Target
 from ros2_results import known_rows, merge
 
@@ -163,7 +163,9 @@ def _camera_targets(row: Row, command: str) -> list[Target]:
 
 
 def _write_tables(rows: Sequence[Row], targets: Sequence[Target], page: Path) -> None:
-    write_generated(page, "ros2", [_latency_table(rows), _target_table(targets)])
+    write_generated(
+        page, "ros2", [_latency_table(rows), targets_table([asdict(target) for target in targets])]
+    )
 
 
 def _latency_table(rows: Sequence[Row]) -> str:
@@ -182,19 +184,3 @@ def _shown(row: Row | None) -> str:
     if row is None:
         return ""
     return f"{row['successes']}/{row['episodes']}, {row['jerk']['commanded']:.0f}"
-
-
-def _target_table(targets: Sequence[Target]) -> str:
-    return table(
-        ["target", "asked", "measured", "holds", "command"],
-        [
-            [
-                t.id,
-                t.target,
-                f"{t.measured:g} {t.unit}",
-                "yes" if t.holds else "no",
-                f"`{t.command}`",
-            ]
-            for t in targets
-        ],
-    )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from generated import table, write_generated
+from generated import table, targets_table, write_generated
 
 from robot_policy.core.files import read_json
 
@@ -16,7 +16,9 @@ def write_tables(results: Path, page: Path) -> None:
         DataError: If the page lacks the marks.
     """
     data = read_json(results)
-    write_generated(page, "value_guidance", [_outcomes(data["rows"]), _targets(data["targets"])])
+    write_generated(
+        page, "value_guidance", [_outcomes(data["rows"]), targets_table(data["targets"])]
+    )
 
 
 def _outcomes(rows: Sequence[dict[str, Any]]) -> str:
@@ -33,18 +35,3 @@ def _outcome(row: dict[str, Any]) -> tuple[str, ...]:
     judging = f"{row['scoring_ms']:.1f} ms" if "scoring_ms" in row else ""
     solved = f"{row['successes']}/{row['episodes']}"
     return row["pair"], row["variant"], solved, difference, kept, judging
-
-
-def _targets(targets: Sequence[dict[str, Any]]) -> str:
-    return table(
-        ("target", "asked", "measured", "holds"),
-        [
-            (
-                t["id"],
-                t["target"],
-                "not measured" if t["measured"] is None else f"{t['measured']:g} {t['unit']}",
-                "yes" if t["holds"] else "no",
-            )
-            for t in targets
-        ],
-    )

@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from robot_policy.core.errors import ConfigError, UnknownNameError
 from robot_policy.core.registry import Registry
+from robot_policy.nets.summed_text import SummedTextEncoder
 
 INSTRUCTION = "instruction"
 """Key of encoded instructions in a batch: (B, D) for critics, (B, 1 + W, D) where words count."""
@@ -30,7 +30,7 @@ class TextEncoder(Protocol):
         ...
 
 
-class HashingTextEncoder:
+class HashingTextEncoder(SummedTextEncoder):
     """Signed feature hashing of words, pairs of words and letter trigrams (Weinberger et al. 2009).
 
     e_j = sum over the text's features f with h(f) = j of s(f), scaled to length 1. It learns
@@ -46,32 +46,14 @@ class HashingTextEncoder:
     """
 
     def __init__(self, features: int = 64) -> None:
-        if features < 8:
-            raise ConfigError("too small", where="text_features", expected=">= 8", got=features)
-        self._features = features
-        # An instruction is the same for a whole episode; hashing it in every step is waste.
-        self._encode_one = lru_cache(maxsize=4096)(self._hashed)
+        super().__init__(features, least=8)
 
-    @property
-    def features(self) -> int:
-        """D."""
-        return self._features
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns (B, D); an empty text is the zero vector."""
-        if not texts:
-            return np.zeros((0, self._features), dtype=np.float32)
-        return np.stack([self._encode_one(text) for text in texts])
-
-    def _hashed(self, text: str) -> NDArray[np.float32]:
+    def _sum(self, text: str) -> NDArray[np.float32]:
         vector = np.zeros(self._features, dtype=np.float32)
         for feature in _text_features(text):
             digest = hashlib.blake2b(feature.encode(), digest_size=8).digest()
             number = int.from_bytes(digest, "little")
             vector[(number >> 1) % self._features] += 1.0 if number & 1 else -1.0
-        length = float(np.linalg.norm(vector))
-        vector = vector / length if length > 0 else vector
-        vector.setflags(write=False)
         return vector
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from robot_policy.core.errors import ConfigError
+from robot_policy.nets.summed_text import SummedTextEncoder
 
 _FILE = Path(__file__).with_name("synonyms.yaml")
 _PAIR = 1.0
@@ -21,7 +21,7 @@ _STEM = 3
 """Letters that must be left of a word without its ending."""
 
 
-class LexicalTextEncoder:
+class LexicalTextEncoder(SummedTextEncoder):
     """Random directions of meanings, summed: e = sum of r(m) + sum of r(m before n), length 1.
 
     Words of one meaning (`synonyms.yaml`) are the same m, little words count nothing, and every
@@ -37,34 +37,17 @@ class LexicalTextEncoder:
     """
 
     def __init__(self, features: int = 256) -> None:
-        if features < 32:
-            raise ConfigError("too small", where="text_features", expected=">= 32", got=features)
-        self._features = features
+        super().__init__(features, least=32)
         self._direction = lru_cache(maxsize=65536)(self._drawn)
-        self._encode_one = lru_cache(maxsize=4096)(self._summed)
 
-    @property
-    def features(self) -> int:
-        """D."""
-        return self._features
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns (B, D); a text without meaning is the zero vector."""
-        if not texts:
-            return np.zeros((0, self._features), np.float32)
-        return np.stack([self._encode_one(text) for text in texts])
-
-    def _summed(self, text: str) -> NDArray[np.float32]:
+    def _sum(self, text: str) -> NDArray[np.float64]:
         meanings = list(_meanings(text))
         total = np.zeros(self._features)
         for meaning in meanings:
             total += self._direction(meaning)
         for before, after in itertools.combinations(meanings, 2):
             total += _PAIR * self._direction(f"{before} {after}")
-        length = np.linalg.norm(total)
-        vector = (total / length if length > 0 else total).astype(np.float32)
-        vector.setflags(write=False)
-        return vector
+        return total
 
     def _drawn(self, what: str) -> NDArray[np.float64]:
         seed = int.from_bytes(hashlib.blake2b(what.encode(), digest_size=8).digest(), "little")

@@ -22,7 +22,8 @@ _GROUP_OF_PICTURES = 2
 _QUALITY = 20  # constant rate factor; differences are hardly visible
 _PRESET = "ultrafast"
 _PARAMETERS = {
-    # What the preset leaves out and is cheap: as good and as small as `veryfast`, in half its time.
+    # What the preset leaves out and is cheap. At the same quality the files are about a tenth
+    # larger than those of `veryfast`, and take three fifths of its time.
     "cabac": 1,
     "partitions": "i4x4,i8x8",
     "8x8dct": 1,
