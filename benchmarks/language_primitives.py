@@ -89,6 +89,13 @@ def _replay_target(known: Rows) -> Target:
     )
 
 
+HELD_OUT = False
+"""Whether the sentences are new to the grammar; what is measured on others meets no target."""
+_NOT_HELD_OUT = (
+    "these no longer are, the grammar was mended on them (97.6 % and 3 wrong motions before that)"
+)
+
+
 def _parser_targets(known: Rows) -> list[Target]:
     row = known.get("parser")
     right = None if row is None else row["right"] / row["sentences"]
@@ -96,18 +103,18 @@ def _parser_targets(known: Rows) -> list[Target]:
     return [
         Target(
             "parser",
-            f"at least {UNDERSTOOD:.0%} right of {SENTENCES} held-out sentences",
+            f"at least {UNDERSTOOD:.0%} right of {SENTENCES} held-out sentences; {_NOT_HELD_OUT}",
             None if right is None else round(100 * right, 1),
             "%",
-            right is not None and enough and right >= UNDERSTOOD,
+            HELD_OUT and right is not None and enough and right >= UNDERSTOOD,
             f"{AGAIN} --only parser",
         ),
         Target(
             "parser_wrong_motions",
-            "no motion on sentences that mean none",
+            f"no motion on sentences that mean none; {_NOT_HELD_OUT}",
             None if row is None else float(row["wrong_motions"]),
             "sentences",
-            row is not None and row["wrong_motions"] == 0,
+            HELD_OUT and row is not None and row["wrong_motions"] == 0,
             f"{AGAIN} --only parser",
         ),
     ]
