@@ -14,7 +14,10 @@ from sim.provenance import machine
 from sim.result import EvaluationResult
 from sim.statistics import wilson_interval
 
-SCHEDULES = ("naive", "receding", "async", "ensemble", "rtc")
+CONTINUING = "rtc_trained"
+"""`rtc` with a policy that was trained to continue the actions under way."""
+SCHEDULES = ("naive", "receding", "async", "ensemble", "rtc", CONTINUING)
+"""Rows of the table."""
 LATENCIES_MS = (0, 50, 100, 200)
 WORST_MS = LATENCIES_MS[-1]
 BEFORE = "receding"
@@ -25,16 +28,27 @@ type Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Cell:
-    """One schedule under one latency, and where its evaluation lies."""
+    """One schedule under one latency, the policy, and where its evaluation lies."""
 
-    schedule: str
+    row_name: str
     latency_ms: int
-    result: Path
+    checkpoint: Path
+    folder: Path
 
     @property
     def name(self) -> str:
         """Of the job and of the row."""
-        return f"{_LATENCY}{self.schedule}-{self.latency_ms}"
+        return f"{_LATENCY}{self.row_name}-{self.latency_ms}"
+
+    @property
+    def schedule(self) -> str:
+        """Of `robot-policy eval`."""
+        return "rtc" if self.row_name == CONTINUING else self.row_name
+
+    @property
+    def result(self) -> Path:
+        """What `eval --json` writes."""
+        return self.folder / f"{self.row_name}-{self.latency_ms}.json"
 
     def row(self) -> Row | None:
         """Returns what was measured, None if nothing was."""
@@ -45,7 +59,7 @@ class Cell:
         held = sum(episode.held_steps for episode in result.episodes)
         return {
             "cell": self.name,
-            "schedule": self.schedule,
+            "schedule": self.row_name,
             "latency_ms": self.latency_ms,
             "task": result.task,
             "checkpoint": Path(result.checkpoint).name,

@@ -26,6 +26,9 @@ from robot_policy.policies.denoising.policy import DenoisingPolicy
 from robot_policy.policies.diffusion import Diffusion
 from robot_policy.policies.module import Batch, PolicyModule
 
+_NOT_HERE = ("condition_dropout", "guidance", "shared_steps", "mask_padding", "prefix_training")
+"""Hyper-parameters of other denoising policies that this one does not heed."""
+
 
 @dataclass(frozen=True)
 class ConsistencyConfig(DenoisingConfig):
@@ -50,7 +53,7 @@ class ConsistencyConfig(DenoisingConfig):
         for name, most in (("path_steps", self.train_steps), ("sample_steps", self.path_steps)):
             if getattr(self, name) > most:
                 raise ConfigError("too large", where=name, expected=f"1 .. {most}")
-        for name in ("condition_dropout", "guidance", "shared_steps", "mask_padding"):
+        for name in _NOT_HERE:
             if getattr(self, name):
                 raise ConfigError("a consistency policy has none", where=name, expected=0)
 
@@ -104,8 +107,15 @@ class Consistency(DenoisingPolicy[ConsistencyConfig]):
                 where=f"teacher {config.teacher}",
                 got=type(teacher).__name__,
             )
+        if teacher.config.prefix_training:
+            raise ConfigError(
+                "a consistency policy cannot continue actions under way as its teacher does",
+                where=f"teacher {config.teacher}, prefix_training",
+                expected=0,
+                got=teacher.config.prefix_training,
+            )
         own = {
-            *("condition_dropout", "guidance", "shared_steps", "mask_padding"),
+            *_NOT_HERE,
             *("sample_steps", "prediction", "temperature", "density_samples", "density_bandwidth"),
         }
         taken = {

@@ -99,6 +99,7 @@ class Diffusion(DenoisingPolicy[DiffusionConfig]):
         step = draws.integers(self.config.train_steps, clean.shape[:1])
         abar = self._abar[step][:, None, None]
         noised = noised_to(abar, clean, noise)
-        predicted = self.backbone(noised, step, self.encode(batch, draws=draws), draws=draws)
+        decided = self.decided_beginning(clean, draws)
+        predicted = self.predict(noised, clean, step, batch, decided, draws=draws)
         target = target_of(clean, noise, abar, self.config.prediction)
-        return self.regression(predicted, target, batch)
+        return self.regression(predicted, target, batch, decided)

@@ -71,5 +71,6 @@ class Flow(DenoisingPolicy[FlowConfig]):
         s = draws.uniform(clean.shape[:1])
         along = s[:, None, None]
         x = (1 - along) * noise + along * clean
-        predicted = self.backbone(x, TIME_SCALE * s, self.encode(batch, draws=draws), draws=draws)
-        return self.regression(predicted, clean - noise, batch)
+        decided = self.decided_beginning(clean, draws)
+        predicted = self.predict(x, clean, TIME_SCALE * s, batch, decided, draws=draws)
+        return self.regression(predicted, clean - noise, batch, decided)

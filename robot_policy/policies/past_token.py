@@ -6,12 +6,11 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from robot_policy.core.errors import ConfigError
 from robot_policy.nets.draws import Draws
 from robot_policy.policies.diffusion import Diffusion, DiffusionConfig
-from robot_policy.policies.module import Batch, masked_mean, scaled
+from robot_policy.policies.module import Batch
 
 
 @dataclass(frozen=True)
@@ -81,14 +80,11 @@ class PastToken(Diffusion):
         # As at the beginning of an episode, the oldest that is there stands for all before it.
         return condition.gather(1, shown[..., None].expand_as(condition))
 
-    def regression(self, predicted: Tensor, target: Tensor, batch: Batch) -> Tensor:
-        """Mean squared error over the chunk and the past actions of the config."""
+    def left_out(self, batch: Batch, error: Tensor) -> Tensor | None:
+        """Leaves out past actions that are older than the config says, too."""
+        padding = super().left_out(batch, error)
         if self.config.past_steps < 0:
-            return super().regression(predicted, target, batch)
-        predicted, target = scaled(batch, predicted.float(), target)
-        error = functional.mse_loss(predicted, target, reduction="none")
-        left_out = torch.arange(error.shape[1], device=error.device)[None].expand(len(error), -1)
-        left_out = left_out < self.config.past - self.config.past_steps
-        if self.config.mask_padding:
-            left_out = left_out | batch["action_is_pad"]
-        return masked_mean(error, left_out)
+            return padding
+        index = torch.arange(error.shape[1], device=error.device)[None].expand(len(error), -1)
+        older = index < self.config.past - self.config.past_steps
+        return older if padding is None else older | padding

@@ -286,3 +286,81 @@ def test_pseudo_huber_is_a_distance_that_grows_linearly() -> None:
     assert pseudo_huber(a, a) == 0
     far, farther = (pseudo_huber(a, torch.full_like(a, d)) for d in (1.0, 2.0))
     assert farther / far == pytest.approx(2.0, rel=1e-2)
+
+
+def continuing(kind, config, **changes) -> DenoisingPolicy:
+    return build(kind, config, prefix_training=6, **changes)
+
+
+@pytest.mark.parametrize(("kind", "config"), KINDS[:2])
+@pytest.mark.parametrize("backbone", ["unet", "transformer", "mlp"])
+def test_what_training_shows_as_decided_does_not_count(kind, config, backbone) -> None:
+    module = continuing(kind, config, backbone=backbone, heads=2)
+    draws = Draws(torch.Generator().manual_seed(0))
+    clean = torch.rand(64, 16, SIZE)
+    decided = module.decided_beginning(clean, draws)
+    assert decided is not None
+    counts = decided[..., 0].sum(1)
+    assert set(counts.tolist()) == set(range(7)), "every delay is met"
+    past, from_now_on = decided[:, :1], decided[:, 1:, 0]
+    assert not past.any()
+    expected = torch.arange(15)[None] < counts[:, None]
+    assert torch.equal(from_now_on, expected), "what is decided comes first"
+    wrong = torch.where(decided, 100.0, clean)
+    loss = module.regression(wrong, clean, {}, decided)
+    torch.testing.assert_close(loss, torch.tensor(0.0))
+    assert module.loss({**observations(64), ACTION: clean}, draws=draws).isfinite()
+
+
+@pytest.mark.parametrize(("kind", "config"), KINDS[:2])
+def test_a_network_trained_for_it_continues_what_is_under_way(kind, config) -> None:
+    """Chunks are constant, at a level that only the actions under way tell."""
+    module = continuing(kind, config, temperature=1.0)
+    level = torch.linspace(-0.8, 0.8, 32)[:, None, None]
+    seen = {STATE: torch.zeros(32, 2, SOURCE.state.size)}
+    train(module, {**seen, ACTION: level.expand(-1, 16, SIZE)}, steps=300)
+    with torch.inference_mode():
+        prefix = level[::8, :, :].expand(-1, 4, SIZE)
+        told = {STATE: seen[STATE][::8], ACTION_PREFIX: prefix}
+        drawn = module.decode(told, noise(module, 4, 1))[:, 0]
+    torch.testing.assert_close(drawn[:, 1:5], prefix)
+    off = (drawn[:, 5:].mean((1, 2)) - level[::8, 0, 0]).abs()
+    assert float(off.max()) < 0.15
+
+
+@pytest.mark.parametrize(("kind", "config"), KINDS[:2])
+def test_a_trained_prefix_is_heeded_where_it_is_decided_alone(kind, config) -> None:
+    module = continuing(kind, config)
+    prefix, weights = torch.rand(1, 6, SIZE), torch.tensor([[1.0, 1.0, 0.9, 0.5, 0.2, 0.0]])
+    seen, z = observations(1), noise(module, 1, 2)
+    with torch.no_grad():
+        soft = {ACTION_PREFIX: prefix, ACTION_PREFIX_WEIGHTS: weights}
+        drawn = module.decode({**seen, **soft}, z)
+        hard = module.decode({**seen, ACTION_PREFIX: prefix[:, :2]}, z)
+        nothing = {ACTION_PREFIX: prefix, ACTION_PREFIX_WEIGHTS: torch.zeros(1, 6)}
+        free, alone = module.decode({**seen, **nothing}, z), module.decode(seen, z)
+    torch.testing.assert_close(drawn, hard)
+    torch.testing.assert_close(free, alone)
+
+
+def test_guidance_and_a_trained_prefix_go_together() -> None:
+    module = continuing(Diffusion, DiffusionConfig, condition_dropout=0.1, guidance=1.0)
+    prefix = torch.rand(2, 3, SIZE)
+    with torch.inference_mode():
+        told = {**observations(2), ACTION_PREFIX: prefix}
+        drawn = module.decode(told, noise(module, 2, 3))
+    assert drawn.shape == (2, 3, 16, SIZE)
+    torch.testing.assert_close(drawn[:, 1, 1:4], prefix)
+
+
+def test_a_prefix_as_long_as_the_chunk_cannot_be_trained() -> None:
+    with pytest.raises(ConfigError, match=r"prefix_training and prediction_length: .*0 \.\. 14"):
+        DiffusionConfig(prefix_training=15)
+
+
+def test_a_teacher_that_continues_prefixes_has_no_one_step_student() -> None:
+    teacher = continuing(Diffusion, DiffusionConfig)
+    with pytest.raises(ConfigError, match="prefix_training"):
+        Consistency.config_for(ConsistencyConfig(teacher="x"), teacher)
+    with pytest.raises(ConfigError, match="prefix_training: a consistency policy has none"):
+        ConsistencyConfig(prefix_training=2)

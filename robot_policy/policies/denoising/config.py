@@ -44,6 +44,9 @@ class DenoisingConfig(VisionConfig):
     """Transformer: an action attends to actions and observations up to its own time only."""
     mask_padding: bool = False
     """Leave steps beyond the ends of an episode out of the loss; the published recipe does not."""
+    prefix_training: int = 0
+    """Most actions at the beginning of a chunk that training shows as decided. A network trained so
+    continues what is under way while it plans (schedule rtc); with 0 it only inpaints it."""
     condition_dropout: float = 0.0
     """Fraction of training windows whose observation is hidden, which guidance needs."""
     guidance: float = 0.0
@@ -66,6 +69,7 @@ class DenoisingConfig(VisionConfig):
         _within("prediction_length", self.prediction_length, 1)
         _within("density_samples", self.density_samples, 1)
         _within("shared_steps", self.shared_steps, 0)
+        _within("prefix_training", self.prefix_training, 0)
         if self.prediction_length < self.history:
             raise ConfigError(
                 f"prediction_length must be at least the history ({self.history}): the window "
@@ -73,6 +77,13 @@ class DenoisingConfig(VisionConfig):
                 where="prediction_length",
                 expected=f">= {self.history}",
                 got=self.prediction_length,
+            )
+        if self.prefix_training >= self.horizon:
+            raise ConfigError(
+                f"nothing of the {self.horizon} actions from now on is left to learn",
+                where="prefix_training and prediction_length",
+                expected=f"prefix_training 0 .. {self.horizon - 1}",
+                got=self.prefix_training,
             )
         if self.backbone == "unet":
             self._check_unet()

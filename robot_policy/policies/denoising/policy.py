@@ -39,6 +39,7 @@ class DenoisingPolicy[C: DenoisingConfig](PolicyModule[C]):
         super().__init__(config, spec)
         self.encoder = ObservationEncoder(spec, config)
         self.backbone = _backbone(config, spec, self.encoder.step_features)
+        self._marks_decided = config.prefix_training > 0
         if config.condition_dropout:
             shape = (spec.history, self.encoder.step_features)
             self.hidden_observation = nn.Parameter(torch.zeros(shape))
@@ -73,11 +74,53 @@ class DenoisingPolicy[C: DenoisingConfig](PolicyModule[C]):
             condition = torch.where(hide[:, None, None], self.hidden_observation, condition)
         return condition
 
-    def regression(self, predicted: Tensor, target: Tensor, batch: Batch) -> Tensor:
-        """Mean squared error over (B, P + H, A)."""
+    def predict(
+        self,
+        noised: Tensor,
+        clean: Tensor,
+        time: Tensor,
+        batch: Batch,
+        decided: Tensor | None,
+        *,
+        draws: Draws,
+    ) -> Tensor:
+        """Returns what the backbone says in training of (B, L, A) chunks noised to `time` (B,).
+
+        What is `decided` (B, L, 1) it is shown as it is, and told so.
+        """
+        if decided is not None:
+            noised = _with_marks(torch.where(decided, clean, noised), decided)
+        predicted = self.backbone(noised, time, self.encode(batch, draws=draws), draws=draws)
+        return predicted[..., : self.spec.action.size]
+
+    def decided_beginning(self, clean: Tensor, draws: Draws) -> Tensor | None:
+        """Which of the actions (B, L, A) training shows as decided, (B, L, 1); None if none ever.
+
+        The first d of those from now on, d ~ U{0..prefix_training}: the delays that real-time
+        chunking meets (Black et al. 2025, https://arxiv.org/abs/2512.05964).
+        """
+        if not self.config.prefix_training:
+            return None
+        count = draws.integers(self.config.prefix_training + 1, clean.shape[:1])
+        index = torch.arange(clean.shape[1], device=clean.device)[None] - self.spec.past
+        return ((index >= 0) & (index < count[:, None]))[..., None]
+
+    def regression(
+        self, predicted: Tensor, target: Tensor, batch: Batch, decided: Tensor | None = None
+    ) -> Tensor:
+        """Mean squared error over (B, P + H, A), but for what is decided (B, P + H, 1)."""
         predicted, target = scaled(batch, predicted.float(), target)
         error = functional.mse_loss(predicted, target, reduction="none")
-        return masked_mean(error, batch["action_is_pad"] if self.config.mask_padding else None)
+        left_out = self.left_out(batch, error)
+        if decided is not None:
+            decided = decided[..., 0]
+            left_out = decided if left_out is None else left_out | decided
+        return masked_mean(error, left_out)
+
+    def left_out(self, batch: Batch, error: Tensor) -> Tensor | None:
+        """Which steps of the errors (B, L, A) do not count, (B, L) bool; None if all do."""
+        del error
+        return batch["action_is_pad"] if self.config.mask_padding else None
 
     def no_weight_decay(self) -> frozenset[str]:
         """As published: the U-Net decays everything, a little; the transformer its matrices."""
@@ -98,7 +141,10 @@ class DenoisingPolicy[C: DenoisingConfig](PolicyModule[C]):
         With `resample` it is asked between two levels which of the chunks to replace.
         """
         group = self.config.density_samples
-        predict, known = self.heeding(self._predictor(self.encode(batch)), self._known(batch))
+        predict, known = self._predictor(self.encode(batch)), self._known(batch)
+        if self._marks_decided:
+            predict, known = self._continuing(predict, known)
+        predict, known = self.heeding(predict, known)
         chunks = denoise(
             self.process,
             predict,
@@ -116,6 +162,22 @@ class DenoisingPolicy[C: DenoisingConfig](PolicyModule[C]):
     def heeding(self, predict: Predict, known: Known | None) -> tuple[Predict, Known | None]:
         """Returns how to draw so that the chunk heeds what is known: here, by inpainting alone."""
         return predict, known
+
+    def _continuing(self, predict: Predict, known: Known | None) -> tuple[Predict, Known | None]:
+        """Returns how to draw as `decided_beginning` trains it.
+
+        What is decided stands there without noise at every level, and nothing else is drawn
+        towards anything: where the rest goes the network has learned.
+        """
+        if known is None:
+            return (lambda x, time: predict(_with_marks(x, x.new_zeros(1)), time)), None
+        decided = replace(known, weights=None)
+
+        def continued(x: Tensor, time: float) -> Tensor:
+            exact = decided.put(x, decided.actions[:, None])
+            return predict(_with_marks(exact, decided.where), time)
+
+        return continued, decided
 
     @property
     def extra_steps(self) -> int:
@@ -144,7 +206,7 @@ class DenoisingPolicy[C: DenoisingConfig](PolicyModule[C]):
             copies = prepared[:, None].expand(-1, x.shape[1], *[-1] * (prepared.ndim - 1))
             repeated = copies.flatten(0, 1)
             predicted = self.backbone.denoise(x.flatten(0, 1), times, repeated)
-            return predicted.unflatten(0, x.shape[:2])
+            return predicted[..., : self.spec.action.size].unflatten(0, x.shape[:2])
 
         return predict
 
@@ -164,12 +226,19 @@ class DenoisingPolicy[C: DenoisingConfig](PolicyModule[C]):
         return Known(actions, weights == 1.0, weights)
 
 
+def _with_marks(actions: Tensor, decided: Tensor) -> Tensor:
+    """Returns (..., L, A + 1): actions, and whether they are decided."""
+    return torch.cat([actions, decided.to(actions.dtype).expand(*actions.shape[:-1], 1)], dim=-1)
+
+
 def _backbone(
     config: DenoisingConfig, spec: PolicySpec, step_features: int
 ) -> ConditionalTransformer | ConditionalUnet1d | ConditionalMlp:
+    # A mark beside every action, as input; what the network says of it is not used.
+    size = spec.action.size + (config.prefix_training > 0)
     if config.backbone == "mlp":
         return ConditionalMlp(
-            spec.action.size,
+            size,
             step_features,
             length=config.window_length,
             history=config.history,
@@ -179,7 +248,7 @@ def _backbone(
         )
     if config.backbone == "transformer":
         return ConditionalTransformer(
-            spec.action.size,
+            size,
             step_features,
             length=config.window_length,
             history=config.history,
@@ -191,7 +260,7 @@ def _backbone(
             causal=config.causal and config.past > 0,
         )
     return ConditionalUnet1d(
-        spec.action.size,
+        size,
         config.history * step_features,
         channels=config.channels,
         kernel=config.kernel,
