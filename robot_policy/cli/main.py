@@ -60,6 +60,11 @@ COMMANDS = {
     "data label": Command(
         "robot_policy.cli.data_label", "Label episodes, in a view.", "LabelConfig"
     ),
+    "data reward": Command(
+        "robot_policy.cli.data_reward",
+        "Copy a dataset with rewards from a critic of what was asked for.",
+        "RewardConfig",
+    ),
     "data convert": Command(
         "robot_policy.cli.data_convert",
         "Convert a dataset to another format; goes on where it was stopped.",

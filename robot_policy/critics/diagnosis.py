@@ -1,6 +1,6 @@
 """How good a critic is, measured on recorded episodes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,16 +11,12 @@ from robot_policy.core.episode import Success
 from robot_policy.core.errors import DataError
 from robot_policy.core.observation import (
     ACTION,
-    ENVIRONMENT_STATE,
-    OBSERVATION_IS_PAD,
-    STATE,
-    TASK,
     Candidates,
     Windows,
-    image_key,
 )
 from robot_policy.core.policy import Policy
 from robot_policy.critics.labels import Labels
+from robot_policy.critics.recorded import windows_of
 from robot_policy.critics.torch_scorer import TorchScorer
 from robot_policy.data.store import EpisodeStore
 from robot_policy.data.windows import WindowDataset
@@ -174,7 +170,7 @@ class Diagnosis:
         spec = policy.spec
         data = self._windows(spec.history, stride=spec.history_stride, episodes=None)
         indices = self._sample(self._succeeds)[:_ROWS]
-        windows = _as_windows(
+        windows = windows_of(
             data.batch(self._step[indices]), policy.spec.past, policy.spec.action.size
         )
         most = max(self._config.candidates)
@@ -228,7 +224,7 @@ class Diagnosis:
 
     def _batch(self, indices: NDArray[np.int64]) -> tuple[dict[str, Any], Windows]:
         batch = self._data.batch(indices)
-        return batch, _as_windows(batch, 0, self._scorer.spec.action.size)
+        return batch, windows_of(batch, 0, self._scorer.spec.action.size)
 
     def _judged(self, indices: NDArray[np.int64], *, shuffle: bool = False) -> NDArray[np.float64]:
         """Mean over the heads of the recorded chunks (B,)."""
@@ -253,20 +249,6 @@ class Diagnosis:
             wins += float((a[:, None] > b).sum() + 0.5 * (a[:, None] == b).sum())
             pairs += len(a) * len(b)
         return wins / pairs if pairs else None
-
-
-def _as_windows(batch: Mapping[str, Any], past: int, action_size: int) -> Windows:
-    size = len(batch[STATE])
-    cameras = [key for key in batch if key.startswith(image_key(""))]
-    return Windows(
-        state=batch[STATE],
-        past=np.zeros((size, past, action_size), np.float32),
-        valid=~batch[OBSERVATION_IS_PAD],
-        past_valid=np.zeros((size, past), bool),
-        environment_state=batch.get(ENVIRONMENT_STATE),
-        images={key.removeprefix(image_key("")): batch[key] for key in cameras},
-        instructions=tuple(batch[TASK]),
-    )
 
 
 def _shuffled(windows: Windows, instructions: Sequence[str]) -> Windows:

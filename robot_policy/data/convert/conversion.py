@@ -15,6 +15,20 @@ from robot_policy.data.formats.lerobot_layout import SPEC
 from robot_policy.data.formats.registry import FORMATS, detect_format
 from robot_policy.data.formats.source_options import SourceOptions
 
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change on the way.
+
+    Attributes:
+        name: What is done, in the words of whoever asked; another one does not go on with it.
+        of: The source to what is converted instead of it, with as many episodes.
+    """
+
+    name: str
+    of: Callable[[DatasetReader], DatasetReader]
+
+
 type Report = Callable[[int, int], None]
 """Is told after every episode how many are done and how many frames it had."""
 
@@ -44,6 +58,7 @@ class Conversion:
         options: What the source does not say.
         images: How images are stored where there is a choice, one of `IMAGES`.
         episodes: Positions of the episodes to convert; all of them if None.
+        through: What is changed on the way, if anything.
 
     Raises:
         UnknownNameError: If there is no such format.
@@ -60,6 +75,7 @@ class Conversion:
         options: SourceOptions | None = None,
         images: str = VIDEO,
         episodes: Sequence[int] | None = None,
+        through: Change | None = None,
     ) -> None:
         if images not in IMAGES:
             raise UnknownNameError.of("way to store images", images, IMAGES)
@@ -72,9 +88,13 @@ class Conversion:
         self._reader = self._source_format.open(source, self._options)
         if not len(self._reader):
             raise DataError("the dataset holds no episode", where=source)
+        if through is not None:
+            self._reader = through.of(self._reader)
         self.positions = list(range(len(self._reader)) if episodes is None else episodes)
         """Episodes that are converted, in order."""
         self._settings = {"to": to, "images": images, "episodes": self.positions}
+        if through is not None:
+            self._settings["through"] = through.name
 
     @property
     def reader(self) -> DatasetReader:
