@@ -10,7 +10,7 @@ from robot_policy.nets.language import HashingTextEncoder
 from robot_policy.policies.primitives import PrimitiveSet
 from robot_policy.policies.sentence_parser import Ask, SentenceParser
 
-SENTENCES = Path(__file__).resolve().parents[1] / "tests/policies/data/sentences.txt"
+SENTENCES = Path(__file__).resolve().parents[1] / "tests/policies/data/sentences_held_out.txt"
 
 
 def main() -> int:
@@ -21,7 +21,7 @@ def main() -> int:
     understands = SentenceParser(
         PrimitiveSet.for_robot(load_robot("panda_twin")), HashingTextEncoder(1024)
     )
-    lines = [line for line in SENTENCES.read_text().splitlines() if not line.startswith("#")]
+    lines = [line for line in SENTENCES.read_text().splitlines() if line and line[0] != "#"]
     cases = [(w, said) for line in lines for w, *rest in [line.split(" | ")] for said in rest]
     parsed = [(wanted, said, understands.parse(said)) for wanted, said in cases]
     wrong = [(said, w, m.code) for w, said, m in parsed if m.code != w]

@@ -21,29 +21,36 @@ from robot_policy.policies.primitives import (
     PrimitiveSet,
     vague_level,
 )
+from robot_policy.policies.sentence_phrases import (
+    NEGATIONS,
+    POLITE,
+    QUESTIONS,
+    REPAIRED,
+    STATEMENTS,
+    WHOLE,
+)
 from robot_policy.policies.sentence_words import (
     CLOSING,
     DEGREES,
     DIRECTIONS,
     FILLERS,
     HAND,
+    HELD,
     IMPLIED,
     METRES,
     MOVING,
-    NEGATIONS,
     NUMBERS,
     OPENING,
     OPPOSITE,
-    QUESTIONS,
-    REPAIRED,
     ROLLING,
+    SHUTTING,
     SMALL,
     THING,
+    TILTED,
     TILTING,
     TURNING,
     TURNS,
     VAGUE,
-    WHOLE,
 )
 
 _SURE = 0.8
@@ -55,6 +62,14 @@ _MOST_PRIMITIVES = 3
 """Of which one amount may be made up: what is longer is asked for again."""
 _EXACT_PART = 0.5
 """Of the smallest amount: what may be missing from an amount that was said."""
+
+
+_FOLLOWED = (
+    r"\s*(?:,|;|\b(?:and )?(?:then|after (?:that|this|which)|afterwards|finally)\b)"
+    r"(?:\s|,|;|\b(?:and )?(?:then|after (?:that|this|which)|afterwards|finally)\b)*(?:and )?"
+)
+"""Between what is done one after the other."""
+_VERBS = MOVING | TURNING | ROLLING | TILTING | IMPLIED.keys() | CLOSING | OPENING
 
 
 class Ask(StrEnum):
@@ -114,8 +129,8 @@ class SentenceParser:
         cleaned = _cleaned(sentence)
         if not re.search(r"[a-z]", cleaned):
             return self._question(sentence, "there are no words in that")
-        for code, pattern in WHOLE:
-            if re.fullmatch(pattern, cleaned):
+        for code, pattern in WHOLE.items():
+            if pattern.fullmatch(_plain(sentence)):
                 return self._whole(code)
         if NEGATIONS.search(cleaned):
             return self._question(sentence, "it says what not to do; say what to do")
@@ -143,7 +158,13 @@ class SentenceParser:
             if p.direction != primitive.direction
         ]
         clear = cosine[best] - max(others, default=0.0)
-        if cosine[best] < _SURE or clear < _CLEAR or not _same_words(cleaned, self._said[best][0]):
+        told = STATEMENTS.search(cleaned) is not None
+        if (
+            told
+            or cosine[best] < _SURE
+            or clear < _CLEAR
+            or not _same_words(cleaned, self._said[best][0])
+        ):
             return self._question(sentence, why)
         return Meaning(Ask.MOVE, ((primitive,),), by="similarity")
 
@@ -189,6 +210,8 @@ class _Clause:
     gripper: str = ""
     hand: bool = False
     thing: bool = False
+    held: bool = False
+    shuts: bool = False
 
 
 class _Grammar:
@@ -208,11 +231,13 @@ class _Grammar:
             _UnknownError: If the sentence is none of the grammar.
             _ContradictionError: If it asks for opposites, or for more than there is.
         """
-        parts = re.split(r"\s*(?:,|;|\bthen\b)+\s*", cleaned)
+        parts = _amounts_joined(re.split(_FOLLOWED, _listed_together(cleaned)))
         groups = [self._group(part) for part in parts if not _says_nothing(part)]
         if not groups:
             raise _UnknownError("nothing is asked for")
-        _refuse_opposites([clause for group in groups for clause in group])
+        for group in groups:
+            _refuse_opposites(group)
+        _refuse_twice(groups)
         return [step for group in groups for step in self._done(group)]
 
     def _group(self, text: str) -> list[_Clause]:
@@ -220,6 +245,12 @@ class _Grammar:
         for before, clause in itertools.pairwise(clauses):
             if not clause.verb and not clause.gripper and clause.directions:
                 clause.verb = before.verb
+        # "left five centimetres and down two" says of what once.
+        for before, clause in itertools.pairwise(clauses):
+            if clause.number is not None and not clause.unit:
+                clause.unit = before.unit
+        if any(c.number is not None and not c.unit for c in clauses):
+            raise _UnknownError("it does not say how much of what")
         # "up and a bit to the left" says one amount each; "a bit up and left" one for both.
         if len(clauses) > 1 and not any(c.gripper for c in clauses):
             said = [c for c in clauses if c.size or c.number is not None]
@@ -242,6 +273,8 @@ class _Grammar:
 
     def _amount(self, clause: _Clause, direction: str) -> list[Primitive]:
         name = _direction_name(clause.verb, direction)
+        if clause.unit in DEGREES and f"turn_{name}" in self._first and not clause.verb:
+            name = f"turn_{name}"
         if name not in self._first:
             raise _UnknownError("that is no direction for such a motion")
         axis, sign = self._first[name].axis, np.sign(self._first[name].amount)
@@ -258,6 +291,45 @@ class _Grammar:
     @property
     def _first(self) -> dict[str, Primitive]:
         return {p.direction: p for p in self._primitives if p.kind is Kind.MOVE}
+
+
+def _listed_together(text: str) -> str:
+    """Puts "and" between directions that a list names: "forward, left and up"."""
+    *first, last = text.split(", ")
+    listed = [*first, last.split(" and ")[0]]
+    if len(listed) < 2 or " and " not in last or not all(map(_names_a_direction, listed)):
+        return text
+    return " and ".join([*first, last])
+
+
+def _names_a_direction(text: str) -> bool:
+    words = text.split()
+    directions = sum(word in DIRECTIONS for word in words)
+    return directions == 1 and all(word in DIRECTIONS or word in MOVING for word in words)
+
+
+def _refuse_twice(groups: Sequence[Sequence[_Clause]]) -> None:
+    """Refuses "onward, straight forward": whether that is once or twice is not clear."""
+    named = [[_direction_name(c.verb, d) for c in group for d in c.directions] for group in groups]
+    if any(before and before == after for before, after in itertools.pairwise(named)):
+        raise _UnknownError("it says the same direction twice")
+
+
+def _amounts_joined(parts: Sequence[str]) -> list[str]:
+    """Parts, with what is only an amount, or only a verb, put to the one before it.
+
+    "Left turn, 15 degrees"; "15 degrees to the left, turn".
+    """
+    joined: list[str] = []
+    for part in parts:
+        words = [word for word in part.split() if word not in FILLERS]
+        number, used = _number(words, 0)
+        amount = number is not None and used == len(words) - 1
+        if joined and (amount or (len(words) == 1 and words[0] in TURNING)):
+            joined[-1] += f" {' '.join(words)}"
+        else:
+            joined.append(part)
+    return joined
 
 
 def _says_nothing(text: str) -> bool:
@@ -296,7 +368,7 @@ def _take(tokens: Sequence[str], place: int, clause: _Clause) -> int:
     number, used = _number(tokens, place)
     if number is not None:
         unit = tokens[place + used] if place + used < len(tokens) else ""
-        if unit not in METRES and unit not in DEGREES:
+        if unit and unit not in METRES and unit not in DEGREES:
             raise _UnknownError(f"it does not say {word} of what")
         if clause.number is not None:
             raise _UnknownError("it names two amounts")
@@ -308,12 +380,15 @@ def _take(tokens: Sequence[str], place: int, clause: _Clause) -> int:
             clause.directions = (*clause.directions, direction)
     elif word in CLOSING or word in OPENING:
         clause.gripper = _one(clause.gripper, "close" if word in CLOSING else "open")
+        clause.shuts = word in SHUTTING
     elif word in MOVING or word in TURNING or word in ROLLING or word in TILTING or word in IMPLIED:
         clause.verb = _one(clause.verb, word)
     elif word in HAND:
         clause.hand = True
     elif word in THING:
         clause.thing = True
+    elif word in HELD:
+        clause.held = True
     elif word not in FILLERS:
         raise _UnknownError(f"the word “{word}” is not one I know here")
     return 1
@@ -329,6 +404,8 @@ def _one(before: str, word: str) -> str:
 
 def _complete(clause: _Clause) -> None:
     """Checks that the parts of a clause make a meaning."""
+    if clause.held and (clause.shuts or not clause.gripper):
+        raise _UnknownError("what to do with that I do not know")
     if clause.gripper:
         if clause.directions or clause.number is not None or clause.verb:
             raise _UnknownError("it mixes the gripper with a motion")
@@ -367,7 +444,7 @@ def _direction_name(verb: str, direction: str) -> str:
     if verb in ROLLING:
         return f"roll_{direction}"
     if verb in TILTING:
-        return f"tilt_{direction}"
+        return f"tilt_{TILTED.get(direction, direction)}"
     return direction
 
 
@@ -396,37 +473,59 @@ def _made_up(amount: float, amounts: Sequence[float]) -> list[float]:
 
 def _number(tokens: Sequence[str], place: int) -> tuple[float | None, int]:
     """The number at `place` and of how many words it is: 12, 0.5, twenty-five, two half."""
-    total, used = 0.0, 0
+    total, used, goes_on = 0.0, 0, False
     while place + used < len(tokens):
         word = tokens[place + used]
-        if re.fullmatch(r"\d+(?:\.\d+)?", word):
+        if re.fullmatch(r"\d*\.?\d+", word):
             value = float(word)
-        elif word in NUMBERS and not (used and NUMBERS[word] >= 10 and word != "hundred"):
+        elif word in NUMBERS and (NUMBERS[word] < 10 or goes_on or not used or word == "hundred"):
             value = NUMBERS[word]
         else:
             break
+        goes_on = word == "hundred"
         total = total * value if word == "hundred" and used else total + value
         used += 1
     return (total, used) if used else (None, 0)
 
 
-def _cleaned(sentence: str) -> str:
+def _written(sentence: str) -> str:
+    """Returns a sentence in small letters, without contractions and marks other than commas."""
     text = sentence.lower().replace("\u2019", "'").strip()
+    text = re.sub(r"\s[-\u2013\u2014]+\s|[\u2013\u2014]|:\s", ", ", text)
+    text = re.sub(r"[()\"\u201c\u201d\u2026]", " ", text)
     text = re.sub(r"(\d)([a-z])", r"\1 \2", text)
-    text = re.sub(r"\b(that|it|we|you|i|what)'(s|re|m)\b", _spelled, text)
-    text = re.sub(r"(?<=[a-z])-(?=[a-z])", " ", _repaired(text))
-    text = re.sub(r"[.!?]+(?=\s|$)", " ", text)
+    text = re.sub(r"\b(that|it|we|you|i|what)'(s|re|m|d|ve)\b", _spelled, text)
+    text = re.sub(r"[.!?]+(?=\s|$)", ", ", text)
+    return " ".join(re.sub(r"\s*,[\s,]*", ", ", text).split()).strip(" ,;")
+
+
+def _plain(sentence: str) -> str:
+    """Returns the words alone, for sentences that mean something as a whole."""
+    return " ".join(re.sub(r"[,;-]", " ", _written(sentence)).split())
+
+
+def _cleaned(sentence: str) -> str:
+    text = _written(sentence)
+    for pattern in POLITE:
+        text = " ".join(re.sub(pattern, " ", text).split()).strip(" ,;")
+    text = re.sub(r"\b(?:would you mind|(while)) (\w+)ing\b", _infinitive, text)
+    for pattern, meaning in REPAIRED:
+        text = re.sub(pattern, meaning, text)
+    text = re.sub(r"(?<=[a-z])-(?=[a-z])", " ", text)
     return " ".join(text.split()).strip(" ,;")
 
 
 def _spelled(match: re.Match[str]) -> str:
-    return f"{match[1]} {dict(s='is', re='are', m='am')[match[2]]}"
+    return f"{match[1]} {dict(s='is', re='are', m='am', d='would', ve='have')[match[2]]}"
 
 
-def _repaired(text: str) -> str:
-    for pattern, meaning in REPAIRED:
-        text = re.sub(pattern, meaning, text)
-    return text
+def _infinitive(match: re.Match[str]) -> str:
+    """The verb of "would you mind moving" or "while moving", where it is one that is known."""
+    together, stem = match[1], match[2]
+    for verb in (stem, f"{stem}e", stem[:-1]):
+        if verb in _VERBS:
+            return f"and {verb}" if together else verb
+    return match[0]
 
 
 def _same_words(a: str, b: str) -> bool:

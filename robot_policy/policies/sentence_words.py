@@ -1,7 +1,5 @@
 """The words that the sentence parser knows, by what they contribute to a meaning."""
 
-import re
-
 NUMBERS = {
     **{
         w: float(i)
@@ -55,16 +53,32 @@ MOVING = frozenset(
         "proceed",
         "advance",
         "continue",
+        *("edge", "ease", "drive", "shuffle", "budge", "translate", "take", "draw", "put"),
+        *(
+            "glide",
+            "creep",
+            "crawl",
+            "jog",
+            "hop",
+            "send",
+            "swing",
+            "scooch",
+            "bump",
+            "slip",
+            "steer",
+        ),
     ]
 )
-TURNING = frozenset(["turn", "rotate", "twist", "spin", "yaw", "swivel"])
+TURNING = frozenset(["turn", "rotate", "twist", "spin", "yaw", "swivel", "pivot"])
 ROLLING = frozenset(["roll", "bank", "lean"])
-TILTING = frozenset(["tilt", "pitch", "nod", "point"])
-SMALL = frozenset({"nudge", "inch"})
+TILTING = frozenset(["tilt", "pitch", "nod", "point", "tip", "angle", "incline"])
+TILTED = {"forward": "down", "back": "up"}
+"""Which way a hand is tilted that is tilted in a direction of the arm."""
+SMALL = frozenset({"nudge", "inch", "edge", "bump"})
 """Motions that are small unless an amount is said."""
 IMPLIED = {
-    **dict.fromkeys(["raise", "lift", "rise", "ascend", "elevate"], "up"),
-    **dict.fromkeys(["lower", "descend", "sink"], "down"),
+    **dict.fromkeys(["raise", "lift", "rise", "ascend", "elevate", "hoist", "climb"], "up"),
+    **dict.fromkeys(["lower", "descend", "sink", "dip"], "down"),
     **dict.fromkeys(["retreat", "retract", "withdraw", "reverse"], "back"),
     **dict.fromkeys(["reach", "advance", "extend", "stretch"], "forward"),
 }
@@ -75,7 +89,7 @@ DIRECTIONS = {
     **dict.fromkeys(["right", "rightward", "rightwards"], "right"),
     **dict.fromkeys(["up", "upward", "upwards", "higher"], "up"),
     **dict.fromkeys(["down", "downward", "downwards", "lower"], "down"),
-    **dict.fromkeys(["forward", "forwards", "ahead"], "forward"),
+    **dict.fromkeys(["forward", "forwards", "ahead", "onward", "onwards"], "forward"),
     **dict.fromkeys(["back", "backward", "backwards"], "back"),
 }
 TURNS = {
@@ -89,18 +103,55 @@ OPPOSITE = {
 }
 
 CLOSING = frozenset(
-    ["close", "shut", "grab", "grasp", "grip", "clamp", "pinch", "squeeze", "clench"]
+    [
+        "close",
+        "shut",
+        "grab",
+        "grasp",
+        "grip",
+        "clamp",
+        "pinch",
+        "squeeze",
+        "clench",
+        "clasp",
+        "seize",
+    ]
 )
-OPENING = frozenset(["open", "release", "unclasp", "unclench", "ungrip", "free"])
+SHUTTING = frozenset(["close", "shut", "open"])
+"""What is done to the gripper, and not with it to a thing: a lid is opened otherwise."""
+OPENING = frozenset(["open", "release", "unclasp", "unclench", "unclamp", "ungrip", "free"])
 
 HAND = frozenset(
-    ["arm", "hand", "gripper", "wrist", "fingers", "claw", "jaws", "robot", "effector"]
+    ["arm", "hand", "gripper", "wrist", "fingers", "claw", "jaws", "robot", "effector", "tool"]
 )
 THING = frozenset(["it", "cube", "block", "object", "thing", "ball", "item", "piece"])
 """What may be gripped and let go of; anything that is to be found first is no primitive."""
 
+HELD = (
+    *("bottle", "cup", "mug", "handle", "box", "brick", "toy", "ring", "peg", "nut", "lid", "part"),
+    *("screw", "bolt", "pen", "pencil", "glass", "bag", "ball", "cube", "block", "object"),
+)
+"""What a gripper may be told to grip or to let go of; none of it is moved by its name."""
+
 FILLERS = frozenset(
     [
+        *(
+            "thanks",
+            "cheers",
+            "ta",
+            "dear",
+            "mate",
+            "buddy",
+            "friend",
+            "kindly",
+            "hey",
+            "so",
+            "well",
+        ),
+        *("hmm", "um", "uh", "er", "alright", "careful", "quickly", "smoothly", "softly", "full"),
+        *("about", "roughly", "exactly", "precisely", "another", "extra", "whole", "also", "next"),
+        *("first", "simultaneously", "together", "those", "these", "its", "my", "our", "each"),
+        *("yes", "yeah", "pls", "plz", "again"),
         "please",
         "now",
         "the",
@@ -129,7 +180,6 @@ FILLERS = frozenset(
         "directly",
         "gently",
         "slowly",
-        "carefully",
         "firmly",
         "tightly",
         "along",
@@ -146,79 +196,9 @@ VAGUE = (
     ("large", r"(?:by )?a lot"),
     ("large", r"\b(?:very |really )?far\b(?! (?:from|away))"),
     ("large", r"\b(?:way|much)\b"),
-    ("small", r"a little bit"),
+    ("small", r"(?:a )?little bit"),
     ("small", r"(?:by )?a (?:small |wee )?(?:bit|touch|smidge|little|tad|fraction)"),
-    ("small", r"slightly"),
-    ("small", r"a little"),
+    ("small", r"slightly|bit"),
+    ("small", r"(?:a )?little"),
 )
 """Amounts without a number, the more special first."""
-
-REPAIRED = (
-    (r"counter[- ]clockwise", "counterclockwise"),
-    (r"anti[- ]clockwise", "anticlockwise"),
-    (r"\ba quarter turn\b", "turn 90 degrees"),
-    (r"\ba half turn\b", "turn 180 degrees"),
-    (r"\bhalf an? (?=cm|centi|mm|milli|deg)", "half "),
-    (r"\b(\w+) and a half (?=cm|centi|deg)", r"\1 half "),
-    (r"\b(?:further |farther )?away from (?:the |your )?(?:base|robot|body|yourself)\b", "forward"),
-    (r"\bfarther from (?:the |your )?(?:base|robot|body)\b", "forward"),
-    (r"\b(?:closer to|towards?|nearer to) (?:the |your )?(?:base|robot|body|yourself)\b", "back"),
-    (r"\blet (?:it |the (?:cube|block|object|thing|ball) )?go(?: of)?\b", "release"),
-    (r"\bdrop (?=it\b|the (?:cube|block|object|thing|ball))", "release "),
-    (r"\bdrop (?=down|lower|the arm|the hand|the gripper)", "down "),
-    (r"\b(?:take|get) (?:a )?hold of\b", "grasp"),
-    (r"\bhold on to\b", "grasp"),
-    (r"\bclamp down on\b", "grasp"),
-    (r"\bpinch (?:the|your) fingers together\b", "close"),
-    (r"\b(?:spread|loosen) (?:the|your) (?:fingers|grip|hand)\b", "open"),
-    (r"\bopen up\b", "open"),
-    (r"\bjaws wide\b", "jaws"),
-    (r"\b(?:reach|stretch) out\b", "reach"),
-    (r"\bpush ahead\b", "forward"),
-    (r"\bback (?:up|off)\b(?! and)", "back"),
-    (r"\bgo ahead and\b", ""),
-    (r"\bover to the\b", "to the"),
-    (r"\b(?:to|for) you\b", "someone"),
-    (r"\bdiagonally\b", ""),
-    (r"\bpull (?=the arm|the hand|the gripper|back)", "move "),
-    (r"\bcome back\b", "back"),
-    (r"\b(?:tilt|pitch) (?:the \w+ )?(?:forwards?|ahead)\b", "tilt down"),
-    (r"\b(?:tilt|pitch) (?:the \w+ )?(?:backwards?|back)\b", "tilt up"),
-    (r"^nod$", "tilt down"),
-)
-"""Expressions of several words and what they mean in words that are known."""
-
-NEGATIONS = re.compile(
-    r"\b(?:not|no|never|don'?t|dont|without|cannot|can'?t|shouldn'?t|isn'?t|wasn'?t|didn'?t)\b"
-)
-QUESTIONS = re.compile(
-    r"^(?:what|why|who|where|when|how|whether|is|are|am|was|were|did|does|do you|do i|should|"
-    r"would it|have|has|i wonder|which)\b"
-)
-
-WHOLE = (
-    (
-        "wait",
-        r"(?:please )?(?:stop(?: moving| right there| there| it| now)?|wait(?: a (?:moment|second|"
-        r"minute))?|hold (?:still|on|it there)|stay (?:there|put|still)|freeze|pause|halt|"
-        r"stand still|do ?n.?t move|dont move|do not move)(?: please| now)?",
-    ),
-    (
-        "undo",
-        r"(?:please )?(?:undo|revert|cancel|reverse|take back)(?: that| it| this)?"
-        r"(?: (?:the )?last (?:move|motion|step|one))?(?: please)?|take (?:that|it) back|"
-        r"go back to where you were|undo",
-    ),
-    (
-        "again",
-        r"(?:please )?(?:again|once more|one more time|(?:do )?(?:that|the same|it|same)"
-        r"(?: thing)? again|repeat(?: that| it)?)(?: please)?",
-    ),
-    (
-        "done",
-        r"(?:okay |ok )?(?:we are |you are |i am |it is |that is it,? we are |task |all |"
-        r"the (?:task|job|work) is )?(?:done|finished|complete|completed)(?: here| now)?|finish|"
-        r"that is (?:all|everything|it)|end of the task|the end",
-    ),
-)
-"""Sentences that are what they are as a whole."""

@@ -14,25 +14,27 @@ from robot_policy.policies.sentence_parser import Ask, SentenceParser
 SET = PrimitiveSet.for_robot(load_robot("panda_twin"))
 PARSER = SentenceParser(SET, HashingTextEncoder(1024))
 FILE = Path(__file__).with_name("data") / "sentences.txt"
+"""Those that the grammar was mended on; those that it never saw are for the benchmark alone."""
 
 
-def held_out() -> list[tuple[str, str]]:
+def known_sentences() -> list[tuple[str, str]]:
     """(expected meaning, sentence)."""
     lines = [line for line in FILE.read_text().splitlines() if not line.startswith("#")]
     return [(want, said) for line in lines for want, *rest in [line.split(" | ")] for said in rest]
 
 
-def test_held_out_sentences_are_understood() -> None:
-    cases = held_out()
-    assert len(cases) >= 500
+def test_sentences_are_understood() -> None:
+    cases = known_sentences()
+    assert len(cases) >= 2000
     wrong = [(said, PARSER.parse(said).code, want) for want, said in cases]
     wrong = [case for case in wrong if case[1] != case[2]]
-    assert len(wrong) <= 0.02 * len(cases), wrong
+    assert len(wrong) <= 0.01 * len(cases), wrong
+    assert [case for case in wrong if case[1] != "ask"] == [], "it asks, or it understands"
 
 
 def test_what_means_no_motion_moves_nothing() -> None:
-    meaningless = [said for want, said in held_out() if want == "ask"]
-    assert len(meaningless) > 150
+    meaningless = [said for want, said in known_sentences() if want == "ask"]
+    assert len(meaningless) > 600
     assert [s for s in meaningless if PARSER.parse(s).ask is Ask.MOVE] == []
 
 
