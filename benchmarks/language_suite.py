@@ -38,6 +38,7 @@ def _training(name: str, policy: str, data: str, *options: str) -> Training:
 TRAININGS = {
     "plus": _training("plus", "clip_rt_plus", "language"),
     "clip_rt": _training("clip_rt", "clip_rt", "language"),
+    "augmented": _training("augmented", "clip_rt", "language-augmented.json"),
     "classes": _training("classes", "clip_rt", "language", "--policy.candidates", "classes"),
     **{
         f"single-{kind}": _training(f"single-{kind}", "clip_rt", f"language-{kind}")
@@ -46,6 +47,8 @@ TRAININGS = {
     "taught": _training("taught", "clip_rt", "said-augmented"),
     "taught-plain": _training("taught-plain", "clip_rt", "said"),
 }
+ARMS = ("plus", "clip_rt", "augmented", "classes")
+"""That the whole suite is measured with: without augmentation, with it, and without language."""
 VERIFIER = FOLDER / "train" / "verifier"
 WORDINGS = {"": "", "paraphrases": "+paraphrases", "shuffled": "+shuffled"}
 
@@ -54,6 +57,7 @@ def jobs() -> list[Job]:
     """Data, trainings and evaluations as commands."""
     listed = [_data("language", "language", DEMONSTRATIONS)]
     listed += [_data(f"language-{kind}", f"language:{kind}", SINGLE) for kind in SINGLE_KINDS]
+    listed += _augmented_data()
     listed += _taught_data()
     listed += [training_job(training, "auto") for training in TRAININGS.values()]
     listed.append(_verifier())
@@ -133,7 +137,7 @@ def _cells() -> list[tuple[str, str, str, tuple[str, ...]]]:
     cells: list[tuple[str, str, str, tuple[str, ...]]] = []
     for kind in KINDS:
         task = f"language:{kind}"
-        cells += [(_name(arm, kind), arm, task, ()) for arm in ("plus", "clip_rt", "classes")]
+        cells += [(_name(arm, kind), arm, task, ()) for arm in ARMS]
         for wording in ("paraphrases", "shuffled"):
             name = _name("plus", kind, wording)
             cells.append((name, "plus", f"{task}+{wording}", ()))
@@ -158,6 +162,23 @@ def _data(name: str, task: str, episodes: int) -> Job:
         resume=("--resume",),
         started=folder / "meta" / "info.json",
     )
+
+
+def _augmented_data() -> list[Job]:
+    """Other ways of all demonstrations, and a view of both."""
+    data, other = FOLDER / "data" / "language", FOLDER / "data" / "language-other-ways"
+    both, counts = FOLDER / "data" / "language-augmented.json", other.with_suffix(".json")
+    words = ("benchmarks/augment.py", relative(data), "--task", "language")
+    merge = ("data", "merge", relative(data), relative(other), "--output", relative(both))
+    return [
+        Job(
+            "data-language-other-ways",
+            (*words, "--output", relative(other), "--json", relative(counts)),
+            counts,
+            ("data-language",),
+        ),
+        Job(f"data-{both.name}", merge, both, ("data-language-other-ways",)),
+    ]
 
 
 def _taught_data() -> list[Job]:
