@@ -29,6 +29,8 @@ class FaultKind:
         clear: Mends it, before the node is asked to recover.
         notice_s: Time after which it can be noticed at the earliest [s]: the age limit of an
             input that stops, the deadline of a plan.
+        of_plan: Whether that time runs from when the plan is asked for that does not come. A chunk
+            that is there is executed until then: nothing is wrong with it.
         holds: Whether the arm must hold; otherwise it goes on as if nothing had happened.
         kills: Whether it ends a process. The system takes its time to do so, a tenth of a second
             for one that holds a gigabyte, and until then nobody can tell; time counts from its end.
@@ -41,6 +43,7 @@ class FaultKind:
     notice_s: float = 0.0
     holds: bool = True
     kills: bool = False
+    of_plan: bool = False
 
 
 def fault_kinds(rig: FaultRig) -> list[FaultKind]:
@@ -75,6 +78,7 @@ def fault_kinds(rig: FaultRig) -> list[FaultKind]:
             "plan takes longer",
             lambda r: r.worker().send_signal(signal.SIGCONT),
             notice_s=PLAN_DEADLINE_S,
+            of_plan=True,
         ),
         FaultKind(
             "twin restarted",

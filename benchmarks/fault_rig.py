@@ -19,7 +19,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64, Float64MultiArray
 
 from robot_policy.core.robot import load_robot
 from robot_policy.core.robot_description import RobotDescription
@@ -34,6 +34,7 @@ from robot_policy_ros.status_message import status_values
 ROBOT = "panda_twin"
 TASK = "lift"
 MAX_AGE_S, PLAN_DEADLINE_S, FAULT_AFTER_S = 0.3, 0.5, 0.5
+_EXECUTE_STEPS = 8
 _RELAYED = "relayed"
 _PATIENCE_S = 60.0
 _HIGHEST_DOMAIN = 101
@@ -62,10 +63,17 @@ class Command:
 
 @dataclass
 class Heard:
-    """What the node has said, in the order in which it came."""
+    """What the node has said, in the order in which it came.
+
+    Attributes:
+        commands: Of the arm.
+        statuses: Of itself.
+        asks_s: When it asks for the plan after the last one that it got, monotonic [s].
+    """
 
     commands: list[Command] = field(default_factory=list)
     statuses: list[dict[str, str]] = field(default_factory=list)
+    asks_s: float = 0.0
 
 
 def input_topics(robot: RobotDescription) -> tuple[str, str, str]:
@@ -93,6 +101,7 @@ class Relay(Node):
             self._relay(topic, kind)
         self.create_subscription(TwistStamped, robot.command.topic, self._on_twist, COMMAND)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self.create_subscription(Float64, f"{policy}/planning_ms", self._on_plan, COMMAND)
 
     def _relay(self, topic: str, kind: Any) -> None:
         publisher = self.create_publisher(kind, f"{_RELAYED}/{topic}", SENSOR)
@@ -113,6 +122,11 @@ class Relay(Node):
         )
         motion = tuple(rate * self._dt_s for rate in rates)
         self.heard.commands.append(Command(time.monotonic(), motion))
+
+    def _on_plan(self, message: Float64) -> None:
+        """The next plan is asked for so many periods after the observation of this one."""
+        steps_s = _EXECUTE_STEPS * self._dt_s
+        self.heard.asks_s = time.monotonic() - 1e-3 * message.data + steps_s
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -245,6 +259,7 @@ class FaultRig:
             "robot": ROBOT,
             "pace": "clock",
             "schedule": "async",
+            "execute_steps": _EXECUTE_STEPS,
             "max_age_s": MAX_AGE_S,
             "plan_deadline_s": PLAN_DEADLINE_S,
             "fault_after_s": FAULT_AFTER_S,

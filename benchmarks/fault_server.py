@@ -103,6 +103,7 @@ def server_fault_kinds(server: FaultServer) -> list[FaultKind]:
             "plan takes longer",
             lambda _: server.process().resume(),
             notice_s=PLAN_DEADLINE_S,
+            of_plan=True,
         ),
     ]
 

@@ -172,16 +172,16 @@ def main() -> int:
         )
     checkpoint = arguments.checkpoint.resolve()
     last_here = arguments.count - arguments.count // _SHARE_OF_SERVER
-    if len(outcomes) < last_here:
+    if sum(o.index < last_here for o in outcomes) < last_here:
         with FaultRig({"checkpoint": str(checkpoint)}, REPORTS) as rig:
-            _run_faults(rig, fault_kinds(rig), outcomes, last_here, only=arguments.only)
+            _run_faults(rig, fault_kinds(rig), outcomes, 0, last_here, only=arguments.only)
     if len(outcomes) < arguments.count:
         with (
             FaultServer(checkpoint) as server,
             FaultRig({"server": server.url}, REPORTS) as rig,
         ):
             kinds = server_fault_kinds(server)
-            _run_faults(rig, kinds, outcomes, arguments.count, only=arguments.only)
+            _run_faults(rig, kinds, outcomes, last_here, arguments.count, only=arguments.only)
     if arguments.only is None:
         report(outcomes)
     failed = [outcome for outcome in outcomes if not outcome.passed]
@@ -190,11 +190,18 @@ def main() -> int:
 
 
 def _run_faults(
-    rig: FaultRig, kinds: list[FaultKind], outcomes: list[Outcome], end: int, *, only: str | None
+    rig: FaultRig,
+    kinds: list[FaultKind],
+    outcomes: list[Outcome],
+    begin: int,
+    end: int,
+    *,
+    only: str | None,
 ) -> None:
-    """Runs the faults up to number `end` that have not been run yet."""
+    """Runs the faults of numbers `begin` to `end` that have not been run yet."""
     chosen = [kind for kind in kinds if only is None or only in kind.name]
-    for index in range(len(outcomes), end if chosen else len(outcomes)):
+    done = {outcome.index for outcome in outcomes}
+    for index in (i for i in range(begin, end if chosen else begin) if i not in done):
         outcome = run_fault(rig, chosen[index % len(chosen)], index)
         outcomes.append(outcome)
         _keep(outcome, only is None)
@@ -256,8 +263,8 @@ def run_fault(rig: FaultRig, kind: FaultKind, index: int) -> Outcome:
 
 def _watch(rig: FaultRig, kind: FaultKind, start_s: float) -> tuple[float | None, bool]:
     """Returns the delay of the hold [ms], and whether all was as it must be."""
-    noticed_s = start_s + kind.notice_s
     time.sleep(kind.notice_s + _WATCH_S)
+    noticed_s = (rig.heard.asks_s if kind.of_plan else start_s) + kind.notice_s
     after = rig.since(noticed_s)
     if not kind.holds:
         moving = sum(c.moves for c in after)

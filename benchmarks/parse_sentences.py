@@ -31,6 +31,7 @@ def main() -> int:
         "meaningless": sum(wanted == "ask" for wanted, _ in cases),
         "right": len(cases) - len(wrong),
         "wrong_motions": len(moved),
+        "other_motions": sum("ask" not in (w, m.code) for w, _, m in parsed if m.code != w),
         "wrong": wrong,
     }
     write_json(arguments.json, result)

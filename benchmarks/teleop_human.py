@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ FOLDER = ROOT / "runs" / "teleop"
 EPISODES = 10
 _DEAD_ZONE = 0.12
 _PATIENCE_S = 120.0
+_CLIP_S, _CLIP_WIDTH = 0.3, 300
 _SOLVED = 400
 """Control periods within which the cube must be lifted."""
 
@@ -81,6 +82,8 @@ class Person:
         )
         page.evaluate("document.querySelector('#speed').value = 100")
         page.place("#pad_left")  # scrolls to them
+        self.watched: Callable[[], None] = lambda: None
+        """Called after every look."""
         names = ("pad_left", "pad_right")
         self._pads = [(page.place_now(f"#{name}"), _radius(page, name)) for name in names]
 
@@ -103,6 +106,7 @@ class Person:
                 page.tap("Space")
             v = wish.velocity
             self._thumbs((-v[1], v[0]), (-v[5], v[2]))
+            self.watched()
         page.touch()
         solved = bool(rig.arm.solved)
         kept = len(rig.session.episodes.kept)
@@ -139,8 +143,45 @@ def _until(condition: Any) -> None:
         time.sleep(0.02)
 
 
+class Clip:
+    """What the page shows, a few times a second.
+
+    Args:
+        page: The page.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._folder = Path(tempfile.mkdtemp())
+        self._times_s: list[float] = []
+
+    def look(self) -> None:
+        """Takes a picture if it is time."""
+        now_s = time.monotonic()
+        if not self._times_s or now_s - self._times_s[-1] >= _CLIP_S:
+            self._page.screenshot(self._folder / f"{len(self._times_s):04d}.png")
+            self._times_s.append(now_s)
+
+    def write(self, path: Path) -> None:
+        """Writes an animated WebP."""
+        from PIL import Image
+
+        frames = [Image.open(file).convert("RGB") for file in sorted(self._folder.iterdir())]
+        small = [f.resize((_CLIP_WIDTH, f.height * _CLIP_WIDTH // f.width)) for f in frames]
+        durations = [round(1000 * d) for d in np.diff([*self._times_s, self._times_s[-1] + 1.0])]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        small[0].save(
+            path, save_all=True, append_images=small[1:], duration=durations, loop=0, quality=50
+        )
+        shutil.rmtree(self._folder)
+
+
 def _be_a_person(
-    rig: Rig, episodes: int, found: list[dict[str, Any]], pictures: Path | None
+    rig: Rig,
+    episodes: int,
+    found: list[dict[str, Any]],
+    pictures: Path | None,
+    clip_path: Path | None,
 ) -> None:
     try:
         with (
@@ -150,6 +191,12 @@ def _be_a_person(
             page.open(rig.url)
             page.wait_for("state && state.phase === 'idle'")
             person = Person(page, rig)
+            if clip_path is not None:
+                clip = Clip(page)
+                person.watched = clip.look
+                person.lift(episodes)
+                person.watched = lambda: None
+                clip.write(clip_path)
             for number in range(episodes):
                 solved, steps, seconds = person.lift(number)
                 found.append(
@@ -173,6 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--episodes", type=int, default=EPISODES)
     parser.add_argument("--output", type=Path, default=FOLDER / "human-page")
     parser.add_argument("--pictures", type=Path, help="folder for a screenshot after each episode")
+    parser.add_argument("--clip", type=Path, help="animated WebP of one more episode")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(arguments)
     shutil.rmtree(given.output, ignore_errors=True)
@@ -182,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found: list[dict[str, Any]] = []
     with console(arm, given.output) as rig:
         person = threading.Thread(
-            target=_be_a_person, args=(rig, given.episodes, found, given.pictures)
+            target=_be_a_person, args=(rig, given.episodes, found, given.pictures, given.clip)
         )
         person.start()
         rig.loop.run()

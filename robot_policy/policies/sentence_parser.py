@@ -25,6 +25,8 @@ from robot_policy.policies.sentence_phrases import (
     NEGATIONS,
     POLITE,
     QUESTIONS,
+    REASON_AFTER,
+    REASON_BEFORE,
     REPAIRED,
     STATEMENTS,
     WHOLE,
@@ -134,6 +136,9 @@ class SentenceParser:
                 return self._whole(code)
         if NEGATIONS.search(cleaned):
             return self._question(sentence, "it says what not to do; say what to do")
+        reason = REASON_BEFORE.match(cleaned) or REASON_AFTER.match(cleaned)
+        if reason is not None:
+            cleaned = reason["asked"]
         if QUESTIONS.search(cleaned) or sentence.rstrip().endswith("?!"):
             return self._question(sentence, "that sounds like a question to me")
         try:
@@ -232,7 +237,10 @@ class _Grammar:
             _ContradictionError: If it asks for opposites, or for more than there is.
         """
         parts = _amounts_joined(re.split(_FOLLOWED, _listed_together(cleaned)))
-        groups = [self._group(part) for part in parts if not _says_nothing(part)]
+        groups: list[list[_Clause]] = []
+        for part in parts:
+            if not _says_nothing(part):
+                groups.append(self._group(part, groups[-1][-1].unit if groups else ""))
         if not groups:
             raise _UnknownError("nothing is asked for")
         for group in groups:
@@ -240,15 +248,16 @@ class _Grammar:
         _refuse_twice(groups)
         return [step for group in groups for step in self._done(group)]
 
-    def _group(self, text: str) -> list[_Clause]:
+    def _group(self, text: str, unit: str) -> list[_Clause]:
         clauses = [_clause(part) for part in re.split(r"\s+and\s+|^and\s+", text) if part.strip()]
         for before, clause in itertools.pairwise(clauses):
             if not clause.verb and not clause.gripper and clause.directions:
                 clause.verb = before.verb
         # "left five centimetres and down two" says of what once.
-        for before, clause in itertools.pairwise(clauses):
+        for clause in clauses:
             if clause.number is not None and not clause.unit:
-                clause.unit = before.unit
+                clause.unit = unit
+            unit = clause.unit or unit
         if any(c.number is not None and not c.unit for c in clauses):
             raise _UnknownError("it does not say how much of what")
         # "up and a bit to the left" says one amount each; "a bit up and left" one for both.

@@ -24,6 +24,8 @@ _FEEDBACK = (
 
 POLITE = (
     rf"^(?:{_FEEDBACK}, )+(?:and )?(?:now |then |so |but )*(?=\w+ )",
+    r"^(?:it|you|that|the (?:arm|hand|gripper)) (?:has|needs|need|have) to (?:be )?",
+    r"\btry (?=(?:to the )?(?:left|right|up|down|forward|back))|, no(?:t any|t)? more$",
     r"\bi think\b|\b(?:you|we) (?:have|need) to\b",
     rf"^(?:(?:{_OPENERS}),? |(?:right|good|great|nice|perfect|no), )+"
     rf"(?=(?:{_VERBS}|{_SIDES}|{_ASKING})\b)",
@@ -41,6 +43,7 @@ POLITE = (
 
 REPAIRED = (
     (r"^right now$", "now"),
+    (r"\bin reverse\b", "back"),
     (r"\bover (?=(?:to|left|right|by|a|\d+|the) )", ""),
     (r"\bover (?=left|right)", ""),
     (r"\bccw\b", "counterclockwise"),
@@ -125,6 +128,13 @@ QUESTIONS = re.compile(
     r"would it|have|has|i wonder|which|(?:it|he|she|they|that|this|the \w+) "
     r"(?:would|will|should|could|can|might|may|has|is|was|goes|moves|went)\b)\b"
 )
+_ABOUT = r"it|that|this|you|we|i|the \w+|there"
+REASON_BEFORE = re.compile(
+    rf"^(?:(?:{_ABOUT}) (?:is|are|was|am)|(?:still |a (?:bit|little) )?(?:too|much))\b[^,]*, "
+    rf"(?P<asked>(?:so |now |please |and )*(?:{_VERBS}|back|nudge|pull|push|step)\b.*)$"
+)
+"""Why something is asked for, and then what: "you are too far right, go left a bit"."""
+REASON_AFTER = re.compile(rf"^(?P<asked>[^,]+), (?:{_ABOUT}) (?:is|are|was|am)\b[^,]*$")
 STATEMENTS = re.compile(r"\b(?:is|are|was|were|has|had|went|been|would|could|should|if|when)\b")
 """Words of what is told rather than asked for."""
 
@@ -134,7 +144,8 @@ _LAST = (
 )
 _REGRET = (
     r"(?:sorry|my (?:mistake|bad)|i made a mistake|(?:that|this) (?:was|is) "
-    r"(?:wrong|a mistake|not right|not good|bad|not it)|wrong(?: way)?|lets|let's)"
+    r"(?:wrong|a mistake|not right|not good|bad|not it)|wrong(?: way)?|lets|let's|"
+    r"i did ?n.t mean (?:that|it))"
 )
 _AGAIN = r"(?:again|once more|one more time|another time)"
 _WHILE = r"(?: for)?(?: an?)?(?: moment| second| minute| bit| sec)?"
@@ -142,7 +153,9 @@ _POLITELY = (
     r"(?:(?:please|ok|okay|now|no|oh|oops|whoops|whoa|hey|just|yes|robot|and|great|perfect|good|"
     r"right|can you|could you|would you) )*"
 )
-_AT_LAST = r"(?: (?:please|now|robot|for me|thanks|immediately|right now|here))*"
+_AT_LAST = (
+    r"(?: (?:please|now|robot|for me|thanks|immediately|right now|here|mate|buddy|love|then))*"
+)
 
 _WHOLE = {
     "wait": (
@@ -165,11 +178,12 @@ _WHOLE = {
         r"put it back (?:how|where|as) it was(?: before(?: that(?: move)?)?)?",
     ),
     "again": (
-        rf"(?:once |yet )?again|{_AGAIN}|same (?:thing|again)(?: again)?",
+        rf"(?:once |yet )?again|{_AGAIN}(?: please)?(?: same as before)?",
+        r"same (?:thing|again)(?: again)?",
         rf"(?:do )?(?:that|the same|it|same|this)(?: thing| move| step)? {_AGAIN}",
         rf"(?:repeat|redo)(?: that| it)?(?: {_LAST}| move| step| motion)?(?: {_AGAIN})?",
         rf"(?:do|perform|make) {_LAST} {_AGAIN}|do the same(?: thing)?",
-        r"another (?:one )?(?:of those|like that)",
+        r"(?:another|one more) (?:one )?(?:of those|like that)|same as before",
     ),
     "done": (
         r"(?:(?:that is(?: it)?|we are|you are|i am|it is|we have|i have|all|i think|"

@@ -122,7 +122,19 @@ SHUTTING = frozenset(["close", "shut", "open"])
 OPENING = frozenset(["open", "release", "unclasp", "unclench", "unclamp", "ungrip", "free"])
 
 HAND = frozenset(
-    ["arm", "hand", "gripper", "wrist", "fingers", "claw", "jaws", "robot", "effector", "tool"]
+    [
+        "arm",
+        "hand",
+        "gripper",
+        "grippers",
+        "wrist",
+        "fingers",
+        "claw",
+        "jaws",
+        "robot",
+        "effector",
+        "tool",
+    ]
 )
 THING = frozenset(["it", "cube", "block", "object", "thing", "ball", "item", "piece"])
 """What may be gripped and let go of; anything that is to be found first is no primitive."""
@@ -151,6 +163,7 @@ FILLERS = frozenset(
         *("hmm", "um", "uh", "er", "alright", "careful", "quickly", "smoothly", "softly", "full"),
         *("about", "roughly", "exactly", "precisely", "another", "extra", "whole", "also", "next"),
         *("first", "simultaneously", "together", "those", "these", "its", "my", "our", "each"),
+        *("love", "tight", "fully", "completely"),
         *("yes", "yeah", "pls", "plz", "again"),
         "please",
         "now",

@@ -86,6 +86,11 @@ class Planner:
         """Of the policy."""
         return self._policy.spec
 
+    @property
+    def problem(self) -> str | None:
+        """What the policy says that keeps it from answering, before it is asked; mostly None."""
+        return getattr(self._policy, "problem", None)
+
     def plan(self, request: PlanRequest) -> Plan:
         """Asks the policy, and chooses."""
         if request.first:

@@ -4,8 +4,11 @@ Python runs one thread at a time. A policy of many small steps, as torch's denoi
 interpreter to itself for milliseconds, and the control loop late; see `ProcessWorker`.
 """
 
+from dataclasses import replace
+
 from robot_policy.runtime.background_worker import BackgroundWorker
 from robot_policy.runtime.planning import Planner
+from robot_policy.runtime.worker import WorkerState
 
 
 class ThreadWorker(BackgroundWorker):
@@ -18,6 +21,10 @@ class ThreadWorker(BackgroundWorker):
     def __init__(self, planner: Planner) -> None:
         super().__init__(planner.plan, spec=planner.spec, name="planner")
         self._planner = planner
+
+    def state(self) -> WorkerState:
+        """Says since when it is busy, and what would keep it from the next plan."""
+        return replace(super().state(), problem=self._planner.problem)
 
     def close(self) -> None:
         """Ends the thread after the plan it is at, and releases the policy."""

@@ -109,6 +109,8 @@ class Watchdog:
         self._check_clock(now_ns, stamps_now_ns)
         if worker.died is not None:
             self.latch(worker.died)
+        if worker.problem is not None:
+            problems = (*problems, worker.problem)
         overdue = self._overdue(worker, now_ns)
         found = (*problems, overdue) if overdue else tuple(problems)
         self.unanswered = overdue or self.unanswered

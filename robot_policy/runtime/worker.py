@@ -20,10 +20,12 @@ class WorkerState:
         busy_since_ns: When the plan under way was asked for [ns of the monotonic clock]; None
             while there is none.
         died: Why no plan will come any more; None while all is well.
+        problem: Why no plan would come now, though one may later; None while all is well.
     """
 
     busy_since_ns: int | None = None
     died: str | None = None
+    problem: str | None = None
 
 
 class Worker(ABC):

@@ -24,6 +24,8 @@ from robot_policy.serving.token import authorization
 
 _MOST_BYTES = 64 * 1024 * 1024
 _CLOSE_S = 1.0
+_AGAIN_S = 0.2
+"""Between two tries to connect again."""
 
 
 class PolicyServerError(RobotPolicyError):
@@ -34,8 +36,9 @@ class RemotePolicy:
     """Implements `Policy` by asking a server; made by `connect`.
 
     It draws as the policy would here: the generators travel with the question. A connection that
-    broke is made again at the next call, and once within a call. A call takes at most the
-    deadline, whatever the network does. Calls from several threads wait for each other.
+    breaks is made again, at once and by itself, and meanwhile `problem` says so; a call that meets
+    it asks once more. A call takes at most the deadline, whatever the network does. Calls from
+    several threads wait for each other.
 
     Args:
         url: ``ws://host:port`` or ``wss://host:port``.
@@ -62,6 +65,8 @@ class RemotePolicy:
         self._tls = client_context(url, authority)
         self._metadata: ServerMetadata | None = None
         self._connection: ClientConnection | None = None
+        self._connecting = asyncio.Lock()
+        self._watching: asyncio.Task[None] | None = None
         self._lock = threading.Lock()
         # A thread of its own keeps the connection alive between calls, and can give up on a send
         # that the network does not take.
@@ -117,6 +122,13 @@ class RemotePolicy:
     def device_type(self) -> str:
         """Where the policy behind runs."""
         return self.metadata.device
+
+    @property
+    def problem(self) -> str | None:
+        """Why nobody would answer now; known as soon as the connection breaks, without a call."""
+        if self._metadata is None or self._connection is not None:
+            return None
+        return f"no connection to {self.url}"
 
     @property
     def metadata(self) -> ServerMetadata:
@@ -212,8 +224,25 @@ class RemotePolicy:
         return reply
 
     async def _connected(self) -> ClientConnection:
-        if self._connection is not None:
+        async with self._connecting:
+            if self._connection is None:
+                self._connection = await self._connect()
+                self._watching = asyncio.create_task(self._reconnect(self._connection))
             return self._connection
+
+    async def _reconnect(self, connection: ClientConnection) -> None:
+        """Waits until a connection breaks, and makes another."""
+        await connection.wait_closed()
+        if self._connection is connection:
+            self._connection = None
+        while self._connection is None:
+            try:
+                async with asyncio.timeout(self._deadline_s):
+                    await self._connected()
+            except (OSError, RobotPolicyError, WebSocketException):  # the next call says why
+                await asyncio.sleep(_AGAIN_S)
+
+    async def _connect(self) -> ClientConnection:
         connection = await connect(
             self.url,
             additional_headers={"Authorization": authorization(self._token)},
@@ -237,10 +266,11 @@ class RemotePolicy:
             _abort(connection)
             raise
         self._metadata = self._metadata or metadata
-        self._connection = connection
         return connection
 
     async def _disconnect(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()

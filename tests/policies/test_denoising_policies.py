@@ -318,7 +318,7 @@ def test_a_network_trained_for_it_continues_what_is_under_way(kind, config) -> N
     module = continuing(kind, config, temperature=1.0)
     level = torch.linspace(-0.8, 0.8, 32)[:, None, None]
     seen = {STATE: torch.zeros(32, 2, SOURCE.state.size)}
-    train(module, {**seen, ACTION: level.expand(-1, 16, SIZE)}, steps=300)
+    train(module, {**seen, ACTION: level.expand(-1, 16, SIZE)}, steps=800)
     with torch.inference_mode():
         prefix = level[::8, :, :].expand(-1, 4, SIZE)
         told = {STATE: seen[STATE][::8], ACTION_PREFIX: prefix}

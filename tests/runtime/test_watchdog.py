@@ -116,6 +116,15 @@ def test_a_dead_worker_is_a_fault_at_once() -> None:
     assert verdict.fault == "ended with exit status -9"
 
 
+def test_a_worker_that_could_not_answer_is_a_hold_at_once_and_a_fault_if_it_lasts() -> None:
+    rig = Rig(WatchdogLimits(fault_after_s=0.5))
+    lost = WorkerState(problem="no connection to ws://gpu:1")
+    verdicts = [rig.check(worker=lost) for _ in range(12)]
+    assert verdicts[0] == Verdict(("no connection to ws://gpu:1",))
+    assert verdicts[-1].fault == "no connection to ws://gpu:1"
+    assert Rig().check().may_move
+
+
 def test_the_first_fault_is_the_one_that_is_told() -> None:
     rig = Rig()
     rig.watchdog.latch("emergency stop")

@@ -1,6 +1,7 @@
 """A policy behind the server answers as the policy itself; what goes wrong is one clear error."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from robot_policy.core.errors import ConfigError, SpecError
 from robot_policy.core.observation import Windows
 from robot_policy.core.policy import LoadedPolicy
 from robot_policy.core.specs import image_spec
+from robot_policy.runtime.planning import Planner
+from robot_policy.runtime.thread_worker import ThreadWorker
 from robot_policy.serving.remote_policy import PolicyServerError, RemotePolicy
 from robot_policy.serving.server import PolicyServer
 from robot_policy.serving.tls import server_context
@@ -145,6 +148,29 @@ def test_it_reconnects_to_a_server_that_was_restarted(
     assert str(caught.value).startswith(first.url)
     serve(port=port)
     remote.sample(windows, generator=np.random.default_rng(0))
+
+
+def test_a_connection_that_breaks_is_known_without_a_call_and_made_again(
+    serve: Any, connect: Connect
+) -> None:
+    """An arm must not go on until its plan is used up."""
+    first = serve()
+    remote = connect(first.url)
+    worker = ThreadWorker(Planner(remote))
+    assert worker.state().problem is None
+    first.close()
+    until(lambda: worker.state().problem == f"no connection to {first.url}")
+    assert worker.state().died is None
+    serve(port=first.port)
+    until(lambda: worker.state().problem is None)
+    worker.close()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 10.0
+    while not condition():
+        assert time.monotonic() < end_s, "timed out"
+        time.sleep(0.005)
 
 
 def test_a_restart_between_two_calls_is_not_noticed(

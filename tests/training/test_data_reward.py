@@ -74,7 +74,7 @@ def test_another_kind_of_critic_is_refused(
     run = trained("monte_carlo", mixed, tmp_path / "run")
     capsys.readouterr()
     assert main(reward_words(mixed, run, tmp_path / "rewarded")) == 2
-    assert "expected language_reward, got monte_carlo" in capsys.readouterr().err
+    assert "expected language_reward; got monte_carlo" in capsys.readouterr().err
     assert not (tmp_path / "rewarded").exists()
 
 
