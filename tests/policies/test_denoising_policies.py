@@ -277,7 +277,10 @@ def test_one_step_of_the_student_goes_where_all_steps_of_the_teacher_go() -> Non
     train(student, {**seen, ACTION: sides}, 400, lr=2e-3)
     with torch.inference_mode():
         after = student.decode(one, z).mean((2, 3))
-    assert (after.sign() == wanted.sign()).float().mean() > 0.9
+    # Between the two the teacher is undecided, and a network's last bits decide for it.
+    sure = wanted.abs() > 0.3
+    assert sure.float().mean() > 0.7
+    assert (after.sign() == wanted.sign())[sure].float().mean() > 0.9
     assert (after - wanted).abs().mean() < 0.5 * (before - wanted).abs().mean()
 
 
