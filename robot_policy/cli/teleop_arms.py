@@ -98,8 +98,11 @@ def _over_ros(choice: TeleopChoice) -> Iterator[tuple[TeleopArm, Any]]:
         tempfile.TemporaryDirectory() as folder,
         ChildProcesses(verbose=choice.verbose) as children,
     ):
-        twin = ""
+        twin = instruction = ""
         if choice.via is Via.NODES:
+            from sim.registry import TASKS
+
+            instruction = TASKS[choice.task].instruction
             start_twin(children, _parameters(choice), domain=choice.domain, folder=Path(folder))
             twin = node_name(TWIN_NODE)
         elif choice.domain is not None:
@@ -110,6 +113,7 @@ def _over_ros(choice: TeleopChoice) -> Iterator[tuple[TeleopArm, Any]]:
                 choice.robot,
                 _spec(choice),
                 max_age_s=choice.max_age_s,
+                instruction=instruction,
                 twin=twin,
                 start=choice.start,
                 check=children.check,

@@ -22,6 +22,8 @@ from robot_policy.teleop.arm import TeleopArm
 type Chooser = Callable[[str], str | None]
 """A sentence to the name of a primitive, or None."""
 
+_FIRST_S = 10.0
+"""For which an arm is waited for that has not been heard yet [s]."""
 _LATE_PERIODS = 10
 """Control periods for which a new observation is waited for."""
 _GRIPPER_PERIODS = 10
@@ -111,7 +113,7 @@ class TalkSession:
         self._said: list[_Said] = []
         self._sent = AT_REST
         self._solved = False
-        state = self._observe().state
+        state = self._first().state
         closed = self._arm.robot.gripper_fraction(state) > 0.5
         self._servo.reset(state, closed=closed)
 
@@ -253,6 +255,14 @@ class TalkSession:
         raise RobotPolicyError(
             "nothing new is heard of the arm", where=self._arm.robot.name, hint="is it running?"
         )
+
+    def _first(self) -> Observation:
+        """Waits for an arm that has not been heard yet, as one behind topics at the beginning."""
+        for _ in range(round(_FIRST_S / self._arm.robot.dt_s)):
+            if self._arm.observe()[0] is not None:
+                break
+            self._sleep(self._arm.robot.dt_s)
+        return self._observe()
 
     def _observe(self) -> Observation:
         observation, why = self._arm.observe()

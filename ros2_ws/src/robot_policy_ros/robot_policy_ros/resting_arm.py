@@ -60,6 +60,7 @@ class RestingArm(Node):
             )
             for camera, image in spec.cameras.items()
         }
+        self._where = self._ee_pose()
         self._pose = self._publisher(PoseStamped, robot.ee_pose_topic)
         privileged = robot.environment_state_topic if spec.environment_state else None
         self._privileged = self._publisher(Float64MultiArray, privileged)
@@ -82,7 +83,7 @@ class RestingArm(Node):
             zeros = np.zeros(len(names), np.float32)
             self._privileged.publish(convert.named_array_message(zeros, names))
         if self._pose is not None:
-            position, R = self._ee_pose()
+            position, R = self._where
             self._pose.publish(
                 convert.pose_message(position, R, frame=robot.base_frame, stamp_ns=stamp_ns)
             )

@@ -39,6 +39,7 @@ class RosTeleopArm:
         spec: What observations hold.
         topics: What the description does not say.
         max_age_s: Oldest input that may be acted upon [s].
+        instruction: Task text of what is observed; "" where a person gives it.
         twin: Full name of a twin node that can be put back; empty for a real arm.
         start: Number of the first start.
         check: Raises if the twin has died; called while it is waited for, and observed.
@@ -52,6 +53,7 @@ class RosTeleopArm:
         *,
         topics: InputTopics | None = None,
         max_age_s: float = 0.3,
+        instruction: str = "",
         twin: str = "",
         start: int = 0,
         check: Callable[[], None] = lambda: None,
@@ -64,7 +66,8 @@ class RosTeleopArm:
         self._twin = twin
         self._last: Observation | None = None
         self._infos: dict[str, CameraInfo] = {}
-        self._inputs = Inputs(robot, spec, max_age_ns=round(max_age_s * 1e9), instruction="")
+        max_age_ns = round(max_age_s * 1e9)
+        self._inputs = Inputs(robot, spec, max_age_ns=max_age_ns, instruction=instruction)
         self._subscriptions = Subscriptions(
             node, robot, spec=spec, inputs=self._inputs, arrived=lambda: None, topics=topics
         )
