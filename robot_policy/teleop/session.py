@@ -273,9 +273,9 @@ class Session:
                 self._keep("the clock has jumped")
 
     def _instructed(self, observation: Observation) -> Observation:
-        """With the task; that of an episode is the one it began with."""
+        """With the task; that of an episode is the one it began with, if there was one by then."""
         self.task = self.task or observation.instruction
-        if not self.episodes.recording:
+        if not self.episodes.recording or not self._task:
             self._task = self.task
         return replace(observation, instruction=self._task)
 

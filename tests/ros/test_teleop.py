@@ -264,7 +264,11 @@ def test_a_pad_drives_the_twins_node_and_is_recorded(domain: int, tmp_path: Path
     assert place[-1] - place[0] > 0.02
     assert main(["data", "validate", str(dataset)]) == 0
     (bag,) = bags.iterdir()
-    assert main(["data", "info", str(bag)]) == 0
+    words = ["data", "convert", str(bag), str(tmp_path / "again"), "--to", "lerobot_v3"]
+    assert main([*words, "--robot", "panda_twin", "--task", episode.task]) == 0
+    again = EpisodeStore.open(tmp_path / "again")
+    assert [e.task for e in again.episodes] == [episode.task]
+    assert len(again) == pytest.approx(len(store), abs=4)
 
 
 def _has_rows(dataset: Path) -> bool:
