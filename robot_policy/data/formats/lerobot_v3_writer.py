@@ -85,19 +85,23 @@ class LeRobotV3Writer(LeRobotWriter):
     def _commit_metadata(
         self, recording: Recording, tasks: list[str], statistics: Statistics
     ) -> None:
-        self._commit(layout.TASKS, lambda path: write_table(task_table(tasks), path))
         row = pa.Table.from_pylist([self._episode_row(recording, statistics)])
         place = layout.place(self._episodes)
-        self._commit(layout.EPISODES_PATH.format(**place), lambda path: _write_row(path, row))
         together = merge(self._statistics, statistics)
-        write_json(self._root / layout.STATS, to_lists(together))
         info = layout.info_json(
             self._description,
             episodes=self._episodes + 1,
             frames=self._frames + len(recording),
             tasks=len(tasks),
         )
-        write_json(self._root / common.INFO, info)
+        self._commit_together(
+            {
+                layout.TASKS: lambda path: write_table(task_table(tasks), path),
+                layout.EPISODES_PATH.format(**place): lambda path: _write_row(path, row),
+                layout.STATS: lambda path: write_json(path, to_lists(together)),
+                common.INFO: lambda path: write_json(path, info),
+            }
+        )
         self._statistics = together
 
     def _episode_row(self, recording: Recording, statistics: Statistics) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +98,12 @@ class LeRobotWriter(ABC):
             lambda path: write_data_file(path, self._schema, columns, embedded),
         )
         statistics |= {key: watched.result() for key, watched in embedded.items()}
-        self._commit_metadata(recording, tasks, statistics)
+        try:
+            self._commit_metadata(recording, tasks, statistics)
+        except Exception:
+            # A full disk, mostly: what is written of the episode is no part of the dataset.
+            self._roll_back()
+            raise
         self._episodes, self._frames, self._tasks = (
             self._episodes + 1,
             self._frames + length,
@@ -110,6 +115,9 @@ class LeRobotWriter(ABC):
         shutil.rmtree(self._root / layout.STAGING, ignore_errors=True)
         for temporary in (self._root / "meta").glob(".*.json.*"):
             temporary.unlink()
+        self._roll_back()
+
+    def _roll_back(self) -> None:
         if self._committed() <= self._episodes:
             self._remove_leftovers()
         # Else Ctrl-C came between the commit of an episode and the next line here: nothing is left.
@@ -177,11 +185,23 @@ class LeRobotWriter(ABC):
 
     def _commit(self, name: str, write: Callable[[Path], None]) -> None:
         """Lets `write` write a file in the staging folder and moves it to its place."""
-        staged, target = self._root / layout.STAGING / Path(name).name, self._root / name
-        for path in (staged, target):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        write(staged)
-        staged.replace(target)
+        self._commit_together({name: write})
+
+    def _commit_together(self, files: Mapping[str, Callable[[Path], None]]) -> None:
+        """Writes files in the staging folder, then moves all of them to their places, in order.
+
+        Nothing can fail between two moves for want of space, and hardly anything comes between.
+        """
+        staged: list[tuple[Path, Path]] = []
+        for number, (name, write) in enumerate(files.items()):
+            target = self._root / name
+            path = self._root / layout.STAGING / str(number) / target.name
+            for folder in (path.parent, target.parent):
+                folder.mkdir(parents=True, exist_ok=True)
+            write(path)
+            staged.append((path, target))
+        for path, target in staged:
+            path.replace(target)
 
 
 def task_texts(recording: Recording) -> list[str]:
