@@ -18,7 +18,7 @@ from measure import ROOT
 from robot_policy.data.rosbag.bag import Bag
 
 IMAGE = ROOT / "docs" / "images" / "fault.png"
-_FAULT, _HOLD, _DECISION = "/fault", "/hold", "/decision"
+_FAULT, _HOLD, _DECISION = "fault", "hold", "decision"
 _SHOWN = 3
 """Entries of a command that are drawn."""
 
@@ -57,7 +57,7 @@ def _commands(axes: Axes, times: Times, values: Values) -> None:
     for topic, style in ((_DECISION, "."), (_HOLD, "x")):
         commands = np.array(values.get(topic, []))
         for entry in range(_SHOWN if len(commands) else 0):
-            label = f"{topic[1:]}, entry {entry}"
+            label = f"{topic}, entry {entry}"
             axes.plot(times[topic], commands[:, entry], style, color=f"C{entry}", ms=4, label=label)
     axes.axvline(0, color="r", linewidth=0.8)
     axes.legend(fontsize=6, ncols=2, loc="upper left")
