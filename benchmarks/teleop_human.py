@@ -28,7 +28,7 @@ FOLDER = ROOT / "runs" / "teleop"
 EPISODES = 10
 _DEAD_ZONE = 0.12
 _PATIENCE_S = 120.0
-_CLIP_S, _CLIP_WIDTH = 0.3, 300
+_CLIP_S, _CLIP_WIDTH = 0.5, 300
 _SOLVED = 400
 """Control periods within which the cube must be lifted."""
 
@@ -159,7 +159,7 @@ class Clip:
         """Takes a picture if it is time."""
         now_s = time.monotonic()
         if not self._times_s or now_s - self._times_s[-1] >= _CLIP_S:
-            self._page.screenshot(self._folder / f"{len(self._times_s):04d}.png")
+            self._page.screenshot(self._folder / f"{len(self._times_s):04d}.jpg")
             self._times_s.append(now_s)
 
     def write(self, path: Path) -> None:

@@ -190,8 +190,13 @@ class Page:
         self.tap("Enter")
 
     def screenshot(self, path: Path) -> None:
-        """Saves what the window shows."""
-        data = self._call("Page.captureScreenshot", format="png")["data"]
+        """Saves what the window shows, as PNG or JPEG; the latter at one to one, and faster."""
+        options: dict[str, Any] = {"format": "png"}
+        if path.suffix == ".jpg":
+            size = self.evaluate("[innerWidth, innerHeight, devicePixelRatio]")
+            clip = {"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1 / size[2]}
+            options = {"format": "jpeg", "quality": 70, "optimizeForSpeed": True, "clip": clip}
+        data = self._call("Page.captureScreenshot", **options)["data"]
         path.write_bytes(base64.b64decode(data))
 
     def _target(self, profile: Path) -> str:

@@ -1,5 +1,6 @@
 """What is left of an episode whose commit is interrupted, or for which the disk has no room."""
 
+import contextlib
 import errno
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,33 @@ def test_a_full_disk_costs_the_episode_alone(
     reader = detect_format(path).open(path)
     assert len(reader) == kept
     assert [f for f in validate(path).findings if f.fault.severity is Severity.ERROR] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("moves", range(1, 6))
+def test_a_kill_between_two_files_leaves_a_set_that_opens_and_validates(
+    name: str, moves: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "set"
+    writer = FORMATS[name].create(path, clean_recordings.SEEING)
+    first, second, third = clean_recordings.recordings()
+    writer.add(first)
+    replace, left = Path.replace, [moves]
+
+    def killed(self: Path, target: Path) -> Path:
+        moved = replace(self, target)
+        left[0] -= path / "meta" in target.parents or path / "data" in target.parents
+        if not left[0]:
+            raise KeyboardInterrupt
+        return moved
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with contextlib.suppress(KeyboardInterrupt):
+            writer.add(second)
+    assert len(detect_format(path).open(path)) in (1, 2)
+    assert [f for f in validate(path).findings if f.fault.severity is Severity.ERROR] == []
+    again = FORMATS[name].append(path, clean_recordings.SEEING)
+    again.add(third)
+    again.close()
+    assert validate(path).findings == []

@@ -20,8 +20,9 @@ from robot_policy.data.quantiles import QUANTILES
 from robot_policy.data.recording import STRING, Recording
 from robot_policy.data.statistics import FeatureStatistics
 from robot_policy.data.validation.check import Check, Subject
+from robot_policy.data.validation.checks.lerobot_totals import was_interrupted
 from robot_policy.data.validation.finding import Fault, Finding, Place, Severity
-from robot_policy.data.validation.lenient_lerobot import LEROBOT
+from robot_policy.data.validation.lenient_lerobot import LEROBOT, LenientLeRobotReader
 
 MISMATCH = Fault(
     "statistics-mismatch",
@@ -53,6 +54,7 @@ class LeRobotStatistics(Check):
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         self._all: Statistics = {}
+        self._but_the_last: Statistics = {}
         self._unreadable = False
         self._seen = 0
         self._missing: list[int] = []
@@ -80,7 +82,7 @@ class LeRobotStatistics(Check):
             if key in told:
                 wrong = _wrong_of_column(told[key], of, values)
                 yield from self._finding(position, key, wrong)
-        self._all = merge(self._all, parts)
+        self._but_the_last, self._all = self._all, merge(self._all, parts)
 
     def images_seen(
         self, position: int, recording: Recording, statistics: Mapping[str, FeatureStatistics]
@@ -112,10 +114,11 @@ class LeRobotStatistics(Check):
             return
         if self._seen < len(self.subject.reader):
             return  # it counts episodes that nobody can read
-        for key, of in self._all.items():
-            wrong = _differing(told.get(key, {}), of, _OF_COLUMNS)
-            if key in told and wrong:
-                yield Finding(MISMATCH, Place(STATS, feature=key), _listed(wrong))
+        found = _mismatches(told, self._all)
+        reader = self.subject.reader
+        if found and isinstance(reader, LenientLeRobotReader) and was_interrupted(reader):
+            found = _mismatches(told, self._but_the_last)
+        yield from found
 
     @property
     def _features(self) -> set[str]:
@@ -125,6 +128,15 @@ class LeRobotStatistics(Check):
     def _finding(self, position: int, key: str, wrong: dict[str, str]) -> Iterator[Finding]:
         if wrong:
             yield Finding(MISMATCH, Place(episode=position, feature=key), _listed(wrong))
+
+
+def _mismatches(told: Statistics, of_all: Statistics) -> list[Finding]:
+    found: list[Finding] = []
+    for key, of in of_all.items():
+        wrong = _differing(told.get(key, {}), of, _OF_COLUMNS)
+        if key in told and wrong:
+            found.append(Finding(MISMATCH, Place(STATS, feature=key), _listed(wrong)))
+    return found
 
 
 def _listed(wrong: Mapping[str, str]) -> str:

@@ -16,16 +16,37 @@ TOTAL = Fault(
 )
 
 
+INTERRUPTED = Fault(
+    "commit-interrupted",
+    Severity.WARNING,
+    "writing was cut off when the last episode was there and not yet counted",
+    "--fix counts it; going on with the dataset leaves it out",
+    mended=True,
+)
+
+
+def was_interrupted(reader: LenientLeRobotReader) -> bool:
+    """Whether one episode more is there than info.json counts, as after a kill in that moment."""
+    count = len(reader)
+    lengths = [reader.row(position)["length"] for position in range(count)]
+    told = reader.told.get("total_episodes"), reader.told.get("total_frames")
+    return count > 0 and told == (count - 1, sum(lengths[:-1]))
+
+
 class LeRobotTotals(Check):
     """total_episodes, total_frames, total_tasks, and of v2.1 total_videos and total_chunks."""
 
-    faults = (TOTAL,)
+    faults = (TOTAL, INTERRUPTED)
     formats = LEROBOT
 
     def begin(self) -> Iterator[Finding]:
         """Compares what needs no data."""
         reader = self.subject.reader
         assert isinstance(reader, LenientLeRobotReader)
+        if was_interrupted(reader):
+            place = Place(INFO, episode=len(reader) - 1)
+            yield Finding(INTERRUPTED, place, f"{len(reader) - 1} of {len(reader)} counted")
+            return
         there = {"total_episodes": len(reader), "total_tasks": len(reader.tasks)}
         there["total_frames"] = sum(
             reader.row(position)["length"] for position in range(len(reader))
