@@ -1,8 +1,6 @@
 """Camera images as MP4 files: one frame per control period, cheap to read at random."""
 
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,8 +33,6 @@ _PARAMETERS = {
 }
 _THREADS = 2
 """Given, and not counted, so that the bytes are the same on any number of cores."""
-_AHEAD = 3
-"""Frames that are decoded before they are encoded."""
 _REORDERED = 16
 """Packets that may lie beyond the last one wanted before the search for it ends."""
 
@@ -163,23 +159,10 @@ def write_video(path: Path, frames: Frames, rate_hz: float) -> None:
             "preset": _PRESET,
             "x264-params": ":".join(f"{name}={value}" for name, value in _PARAMETERS.items()),
         }
-        for frame in _read_ahead(frames):
+        for frame in frames:
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
-
-
-def _read_ahead(frames: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    """Yields frames that a thread decodes while the ones before are encoded."""
-    images = iter(frames)
-    reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
-    try:
-        coming = deque(reader.submit(next, images, None) for _ in range(_AHEAD))
-        while (image := coming.popleft().result()) is not None:
-            coming.append(reader.submit(next, images, None))
-            yield image
-    finally:
-        reader.shutdown(cancel_futures=True)
 
 
 def copy_video(path: Path, frames: VideoFrames) -> bool:
