@@ -59,9 +59,16 @@ install_python_packages() {
   # uv takes a Python 3.12 it finds on the machine, and brings one otherwise.
   [ -x .venv/bin/python ] || .cache/uv/bin/uv venv --quiet --python 3.12 .venv
   echo "setup: installing Python packages into .venv"
-  .cache/uv/bin/uv pip install --quiet --python .venv/bin/python -e '.[all]'
+  # Compiled now, and not by whoever imports it first: where the environment has
+  # PYTHONDONTWRITEBYTECODE set, as containers often do, every start would pay seconds for it.
+  .cache/uv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python -e '.[all]'
   cp pyproject.toml "$stamp"
+}
+
+compile_own_packages() {
+  .venv/bin/python -m compileall -q robot_policy sim ros2_ws/src/robot_policy_ros
 }
 
 install_system_packages
 install_python_packages
+compile_own_packages
