@@ -1,5 +1,6 @@
 """Images in bags: raw and compressed messages to pixels, one at a time."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,10 @@ from robot_policy.core.errors import DataError
 from robot_policy.data.compressed_image import decode_picture
 from robot_policy.data.formats.image_files import decode_image
 from robot_policy.data.formats.plain_image import is_plain
+from robot_policy.data.map_ahead import map_ahead
 from robot_policy.data.recording import Feature
 from robot_policy.data.rosbag.bag import Bag
+from robot_policy.data.rosbag.mcap_file import RawMessage
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
@@ -135,21 +138,35 @@ class MessageFrames:
 
     def with_files(self) -> Iterator[tuple[NDArray[Any], bytes | None]]:
         """See `FiledFrames`; raises what iterating raises."""
-        where = f"{self.bag.path}, {self.topic}"
-        wanted, step = self.picks.tolist(), 0
+        taken = 0
+        for image, file, times in map_ahead(self._decoded, self._picked()):
+            for _ in range(times):
+                yield image, file
+            taken += times
+        if taken < len(self.picks):
+            raise DataError(
+                "images are missing", where=self._where, expected=len(self.picks), got=taken
+            )
+
+    @property
+    def _where(self) -> str:
+        return f"{self.bag.path}, {self.topic}"
+
+    def _picked(self) -> Iterator[tuple[RawMessage, int]]:
+        """The messages that are wanted, and how often each is."""
+        wanted = Counter(self.picks.tolist())
         messages = self.bag.messages([self.topic], start_ns=self.start_ns, end_ns=self.end_ns)
         for number, message in enumerate(messages):
-            if step == len(wanted):
+            if not wanted:
                 return
-            if number != wanted[step]:
-                continue
-            image, file = _with_file(self.bag.decode(message), where)
-            if image.shape != self.feature.shape:
-                raise DataError(
-                    "wrong image size", where=where, expected=self.feature.shape, got=image.shape
-                )
-            while step < len(wanted) and wanted[step] == number:
-                yield image, file
-                step += 1
-        if step < len(wanted):
-            raise DataError("images are missing", where=where, expected=len(wanted), got=step)
+            if times := wanted.pop(number, 0):
+                yield message, times
+
+    def _decoded(self, picked: tuple[RawMessage, int]) -> tuple[NDArray[Any], bytes | None, int]:
+        message, times = picked
+        image, file = _with_file(self.bag.decode(message), self._where)
+        if image.shape != self.feature.shape:
+            raise DataError(
+                "wrong image size", where=self._where, expected=self.feature.shape, got=image.shape
+            )
+        return image, file, times
