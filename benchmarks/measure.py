@@ -144,16 +144,21 @@ def commit() -> str:
 
 
 def print_targets(targets: Sequence[Target]) -> None:
-    """Prints a table, those that do not hold first."""
+    """Prints a table: those that do not hold, those that are not measured, those that hold."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table("", "id", "target", "measured", "unit")
-    for target in sorted(targets, key=lambda t: t.holds):
+    marks = ("[red]misses", "[yellow]not measured", "[green]holds")
+    for target in sorted(targets, key=_state):
         measured = "-" if target.measured is None else f"{target.measured:g}"
-        mark = "[green]holds" if target.holds else "[red]misses"
-        table.add_row(mark, target.id, target.target, measured, target.unit)
+        table.add_row(marks[_state(target)], target.id, target.target, measured, target.unit)
     Console().print(table)
+
+
+def _state(target: Target) -> int:
+    """Which mark it gets."""
+    return 2 if target.holds else int(target.measured is None)
 
 
 def load_targets(path: Path) -> list[Target]:

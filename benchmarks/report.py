@@ -14,7 +14,8 @@ def main() -> int:
         return 1
     print_targets(targets)
     held = sum(target.holds for target in targets)
-    print(f"{held} of {len(targets)} targets hold")
+    open_ = sum(target.measured is None and not target.holds for target in targets)
+    print(f"{held} of {len(targets)} targets hold, {open_} are not measured")
     return 0
 
 
