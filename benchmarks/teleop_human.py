@@ -178,7 +178,7 @@ class Clip:
 
 def _be_a_person(
     rig: Rig,
-    episodes: int,
+    numbers: Sequence[int],
     found: list[dict[str, Any]],
     pictures: Path | None,
     clip_path: Path | None,
@@ -194,10 +194,10 @@ def _be_a_person(
             if clip_path is not None:
                 clip = Clip(page)
                 person.watched = clip.look
-                person.lift(episodes)
+                person.lift(numbers[-1] + 1 if numbers else 0)
                 person.watched = lambda: None
                 clip.write(clip_path)
-            for number in range(episodes):
+            for number in numbers:
                 solved, steps, seconds = person.lift(number)
                 found.append(
                     {
@@ -218,6 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Drives the page; the simulator runs in this thread, the person in another."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", type=int, default=EPISODES)
+    parser.add_argument("--start", type=int, default=0, help="number of the first start")
     parser.add_argument("--output", type=Path, default=FOLDER / "human-page")
     parser.add_argument("--pictures", type=Path, help="folder for a screenshot after each episode")
     parser.add_argument("--clip", type=Path, help="animated WebP of one more episode")
@@ -228,9 +229,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         make_environment("lift", endless=True), shown=("agentview",), shown_size=(120, 160)
     )
     found: list[dict[str, Any]] = []
-    with console(arm, given.output) as rig:
+    numbers = range(given.start, given.start + given.episodes)
+    with console(arm, given.output, first_start=given.start) as rig:
         person = threading.Thread(
-            target=_be_a_person, args=(rig, given.episodes, found, given.pictures, given.clip)
+            target=_be_a_person, args=(rig, numbers, found, given.pictures, given.clip)
         )
         person.start()
         rig.loop.run()
