@@ -16,7 +16,7 @@ from sim.result import EvaluationResult
 
 FOLDER = ROOT / "runs" / "teleop"
 SEEDS = 200
-_BASE_EPISODES, _ROUND = 8, 30
+_BASE_EPISODES, _ROUND = 9, 30
 """Demonstrations of the policy that needs help, few so that it succeeds about half of the time; and
 episodes of one round."""
 
