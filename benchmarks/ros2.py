@@ -28,6 +28,8 @@ PREFIX = 6
 CONTINUED = replace(
     TRAINING,
     name=f"diffusion_prefix-{TASK}",
+    # It learns seven tasks in one: a chunk after nothing, after one action that is decided, …
+    steps=2 * TRAINING.steps,
     options=(*TRAINING.options, "--policy.prefix-training", str(PREFIX)),
 )
 """The same policy, trained to continue what is under way."""
