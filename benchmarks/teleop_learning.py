@@ -16,7 +16,7 @@ from sim.result import EvaluationResult
 
 FOLDER = ROOT / "runs" / "teleop"
 SEEDS = 200
-_BASE_EPISODES, _ROUND = 9, 30
+_BASE_EPISODES, _ROUND = 8, 30
 """Demonstrations of the policy that needs help, few so that it succeeds about half of the time; and
 episodes of one round."""
 
@@ -60,7 +60,7 @@ def _train(name: str, *data: str, options: tuple[str, ...] = ()) -> Job:
 def _evaluate(name: str, policy: str, *, episodes: int, options: tuple[str, ...] = ()) -> Job:
     result = FOLDER / f"eval/{name}.json"
     words = ("eval", _path(f"train/{policy}"), "--task", "lift", "--episodes", str(episodes))
-    words += ("--videos", "0", "--workers", "1", "--json", str(result), *options)
+    words += ("--videos", "0", "--workers", "0", "--json", str(result), *options)
     needs = (f"train-{policy}", *(("critic",) if options else ()))
     return Job(f"eval-{name}", words, result, needs=needs)
 
