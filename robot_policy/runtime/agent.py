@@ -112,7 +112,7 @@ class Agent:
         """How a steered policy chooses from the next plan on; None leaves it as it was loaded.
 
         May be set from any thread."""
-        self._begin(np.random.default_rng(0))
+        self._begin(seed=0)
 
     @property
     def spec(self) -> PolicySpec:
@@ -127,7 +127,7 @@ class Agent:
     def reset(self, *, seed: int) -> None:
         """Starts an episode; `seed` fixes every draw in it. Clears a latched stop."""
         self._history.reset()
-        self._begin(np.random.default_rng(seed))
+        self._begin(seed=seed)
 
     def interrupt(self) -> None:
         """Drops chunks and plans, because the arm has been held or moved by somebody else."""
@@ -173,14 +173,14 @@ class Agent:
         self._before = AT_REST
         return hold_action(self.robot, state, gripper=self._gripper)
 
-    def _begin(self, generator: np.random.Generator) -> None:
+    def _begin(self, *, seed: int) -> None:
         self._schedule.reset()
         self._sent.clear()
         self._drop_plan()
         self._stop: tuple[str, ...] = ()
         self._before = AT_REST
         self._gripper = 0.0
-        self._generator = generator
+        self._seeds = np.random.SeedSequence(seed)
         self._stamp_ns: int | None = None
         self._tick = 0
         self._first = True
@@ -204,7 +204,7 @@ class Agent:
                 tick=self._tick,
                 first=self._first,
                 windows=_with_prefix(self._history.windows(), prefix),
-                generator=self._generator.spawn(1)[0],
+                seed=self._seeds.spawn(1)[0],
                 steering=self.steering,
             )
         )

@@ -25,7 +25,7 @@ class PlanRequest:
         tick: Control step at which it is asked for.
         first: Whether it is the first of an episode, before which the policy is reset.
         windows: With B = 1.
-        generator: What this plan draws from, and no other.
+        seed: Of what this plan draws from, and no other; travels lighter than a generator.
         steering: How a steered policy chooses from now on; None leaves it as it is.
     """
 
@@ -33,7 +33,7 @@ class PlanRequest:
     tick: int
     first: bool
     windows: Windows
-    generator: np.random.Generator
+    seed: np.random.SeedSequence
     steering: SteeringConfig | None = None
 
 
@@ -97,9 +97,10 @@ class Planner:
             self.reset()
         if request.steering is not None and isinstance(self._policy, SteeredPolicy):
             self._policy.adjust(request.steering)
+        generator = np.random.default_rng(request.seed)
         start_ns = self._clock.now_ns()
         candidates = self._policy.sample(
-            request.windows, num_samples=self._num_samples, generator=[request.generator]
+            request.windows, num_samples=self._num_samples, generator=[generator]
         )
         chunk = choose(request.windows, candidates, self._scorer)[0]
         duration_ns = self._clock.now_ns() - start_ns

@@ -9,7 +9,7 @@ import signal
 import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -18,6 +18,7 @@ from robot_policy.core.errors import RobotPolicyError
 from robot_policy.core.specs import PolicySpec
 from robot_policy.runtime.background_worker import BackgroundWorker
 from robot_policy.runtime.planning import Plan, Planner, PlanRequest
+from robot_policy.runtime.shared_arrays import ArrayReceiver, ArraySender
 from robot_policy.runtime.warm_up import warm_up
 from robot_policy.runtime.worker import WorkerDiedError, WorkerState
 
@@ -72,6 +73,8 @@ class ProcessWorker(BackgroundWorker):
             process.start()
         # Only the child keeps this end open, so its death closes the pipe.
         theirs.close()
+        assert process.pid is not None
+        self._sender = ArraySender(self._connection, process.pid)
         self._process: BaseProcess = process
         try:
             ready = self._receive()
@@ -101,7 +104,9 @@ class ProcessWorker(BackgroundWorker):
 
     def _exchange(self, request: PlanRequest) -> Plan:
         try:
-            self._connection.send(request)
+            windows = request.windows
+            bare = replace(request, windows=replace(windows, images={}))
+            self._sender.send(bare, windows.images)
         except OSError as error:
             raise WorkerDiedError(self._death()) from error
         plan = self._receive()
@@ -152,8 +157,10 @@ def _serve(connection: Connection, load: LoadPlanner) -> None:
         return
     try:
         connection.send(ready)
+        requests = ArrayReceiver(connection)
         while True:
-            request = connection.recv()
+            bare, images = requests.receive()
+            request = replace(bare, windows=replace(bare.windows, images=images))
             connection.send(_answer(planner, request))
     except (EOFError, OSError):
         return  # the parent is gone, or has what it wanted

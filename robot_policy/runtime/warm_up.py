@@ -25,7 +25,7 @@ def warm_up(planner: Planner) -> int:
     durations_ns: list[int] = []
     for kind in kinds[: 2 if planner.spec.joins_prefix else 1]:
         for number in range(_PLANS):
-            request = PlanRequest(number, 0, True, kind, np.random.default_rng(0))
+            request = PlanRequest(number, 0, True, kind, np.random.SeedSequence(0))
             plan = planner.plan(request)
             if number >= _PLANS // 2:
                 durations_ns.append(plan.duration_ns)

@@ -48,6 +48,24 @@ def test_the_pose_is_the_one_nearest_to_the_joints(robot: RobotDescription) -> N
     assert robot.ee_position(observation.state)[2] == pytest.approx(0.1)
 
 
+def test_what_belongs_to_joints_that_are_still_to_come_completes_nothing(
+    robot: RobotDescription,
+) -> None:
+    inputs = Inputs(robot, with_camera(robot, "wrist"), max_age_ns=AGE, instruction="")
+    pose, joints = Pose(np.zeros(3), np.eye(3)), Joints(np.zeros(7), 0.04)
+    assert not inputs.put("wrist", picture(1), stamp_ns=100 * MS), "no joints yet"
+    assert not inputs.put(EE_POSE, pose, stamp_ns=100 * MS)
+    assert inputs.put(JOINT_STATES, joints, stamp_ns=100 * MS)
+    assert not inputs.put("wrist", picture(2), stamp_ns=150 * MS)
+    assert not inputs.put(EE_POSE, pose, stamp_ns=150 * MS)
+    assert inputs.put(JOINT_STATES, joints, stamp_ns=150 * MS)
+    # In another order what comes last completes it; a pose may be a little younger than the joints.
+    assert inputs.put(JOINT_STATES, joints, stamp_ns=200 * MS)
+    assert inputs.put("wrist", picture(3), stamp_ns=199 * MS)
+    assert inputs.put(EE_POSE, pose, stamp_ns=201 * MS)
+    assert not inputs.put("wrist", picture(1), stamp_ns=-AGE), "rejected: it went back in time"
+
+
 def test_an_image_that_was_there_but_is_too_old_is_not_taken(robot: RobotDescription) -> None:
     inputs = Inputs(robot, with_camera(robot, "wrist"), max_age_ns=AGE, instruction="")
     inputs.put("wrist", picture(1), stamp_ns=0)

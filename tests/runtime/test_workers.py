@@ -49,7 +49,7 @@ def observation(joint: float = 0.0, *, stamp_ns: int = 0) -> Observation:
 def request(number: int = 0, *, joint: float = 0.0, first: bool = False) -> PlanRequest:
     history = History(SPEC)
     history.observe(observation(joint))
-    return PlanRequest(number, 0, first, history.windows(), np.random.default_rng(number))
+    return PlanRequest(number, 0, first, history.windows(), np.random.SeedSequence(number))
 
 
 @pytest.fixture(scope="module")

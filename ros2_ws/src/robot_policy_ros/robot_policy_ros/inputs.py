@@ -117,25 +117,30 @@ class Inputs:
             for kept in self._kept.values():
                 kept.clear()
 
-    def put(self, name: str, value: object, *, stamp_ns: int) -> None:
+    def put(self, name: str, value: object, *, stamp_ns: int) -> bool:
         """Adds a value: `Joints`, `Pose`, a vector or an image, under the name of its input.
 
         One that is older than the value before it by more than the age limit is rejected.
+
+        Returns:
+            Whether an observation may be complete now; not if it belongs to joints that are still
+            to come.
         """
         with self._lock:
             kept = self._kept[name]
             back_ns = kept[-1].stamp_ns - stamp_ns if kept else 0
             if back_ns > self._ages.limit_ns(name):
                 self._reject(name, f"went back in time by {back_ns * 1e-9:.2f} s")
-                return
+                return False
             awaited = self._awaited.get(name)
             if awaited is not None and awaited.stamp_ns <= stamp_ns:
                 del self._awaited[name]
             if stamp_ns < self._not_before_ns:
-                return
+                return False
             self._rejected.pop(name, None)
             self._latest[name] = value
             kept.append(_Stamped(value, stamp_ns))
+            return self._may_complete(name, stamp_ns)
 
     def instruct(self, text: str) -> None:
         """Takes a text that somebody told; it holds until the next one."""
@@ -204,6 +209,12 @@ class Inputs:
         with self._lock:
             joints, pose = self._latest.get(JOINT_STATES), self._latest.get(EE_POSE)
             return None if joints is None or pose is None else self._state(joints, pose)
+
+    def _may_complete(self, name: str, stamp_ns: int) -> bool:
+        if name in (JOINT_STATES, ENVIRONMENT_STATE):  # the latter has no time of its own
+            return True
+        joints = self._kept[JOINT_STATES]
+        return bool(joints) and stamp_ns <= joints[-1].stamp_ns + self._skew_ns
 
     def _reject(self, name: str, reason: str) -> None:
         self._rejected[name] = reason

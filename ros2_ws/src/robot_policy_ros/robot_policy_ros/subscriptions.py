@@ -116,7 +116,7 @@ class Subscriptions:
         robot: Gives the topics, names and frames.
         spec: Of the policy; says which of them are needed.
         inputs: Where values go.
-        arrived: Called after every value, from any thread.
+        arrived: Called after every value that may complete an observation, from any thread.
         topics: What the description does not say.
         black_box: Takes every value too; None keeps nothing.
     """
@@ -219,9 +219,10 @@ class Subscriptions:
         self._subscribe(GOAL_CAMERA, message_type, topic, take, COMMAND)
 
     def _put(self, name: str, value: object, stamp_ns: int) -> None:
-        self._inputs.put(name, value, stamp_ns=stamp_ns)
+        complete = self._inputs.put(name, value, stamp_ns=stamp_ns)
         self._record(name, value)
-        self._arrived()
+        if complete:
+            self._arrived()
 
     def _record(self, name: str, value: Any) -> None:
         if self._black_box is None:
