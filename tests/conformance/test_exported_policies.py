@@ -26,6 +26,8 @@ OURS = [
     for name in POLICIES
     if not POLICIES[name].library and not POLICIES[name].reads_instructions
 ]
+ALIKE = ("flow", "consistency")
+"""The network is that of `diffusion`, and tracing it takes a quarter of a minute."""
 PEERS = [name for name in POLICIES if POLICIES[name].library]
 
 
@@ -74,7 +76,10 @@ def save(name: str, folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=OURS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in OURS],
+)
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[LoadedPolicy, LoadedPolicy]:
