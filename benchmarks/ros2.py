@@ -67,7 +67,7 @@ def jobs(arguments: argparse.Namespace) -> list[Job]:
         words = (
             *("eval", str(cell.checkpoint), "--task", TASK, "--episodes", str(arguments.episodes)),
             *("--schedule", cell.schedule, "--latency-ms", str(cell.latency_ms)),
-            *("--workers", "1", "--videos", "0", "--json", str(cell.result)),
+            *("--workers", "0", "--videos", "0", "--json", str(cell.result)),
         )
         needs = (f"train-{training.name}",) if training else ()
         listed.append(Job(cell.name, words, cell.result, needs))

@@ -16,9 +16,14 @@ from sim.result import EvaluationResult
 
 FOLDER = ROOT / "runs" / "teleop"
 SEEDS = 200
-_BASE_EPISODES, _ROUND = 9, 30
+_BASE_EPISODES, _ROUND = 8, 30
 """Demonstrations of the policy that needs help, few so that it succeeds about half of the time; and
 episodes of one round."""
+
+_SEED = ("--seed", "1")
+"""Of the three trainings of the round. From so few episodes it matters as much as their number:
+seed 0 solved 20 of the 50 starts that both were chosen on (60000 and following), seed 1 25; with
+nine episodes seed 1 solved 43."""
 
 
 def _path(name: str) -> str:
@@ -73,13 +78,12 @@ def jobs() -> list[Job]:
         _train("fifty", "fifty"),
         _evaluate("fifty", "fifty", episodes=100),
         _collect("few", episodes=_BASE_EPISODES, start=30_000),
-        # This seed, and how many episodes, were chosen on starts 60000 to 60049.
-        _train("few", "few", options=("--seed", "1")),
+        _train("few", "few", options=_SEED),
         _evaluate("few", "few", episodes=SEEDS),
         _collect("corrections", episodes=_ROUND, start=40_000, policy="few"),
         _collect("plain", episodes=_ROUND, start=40_000),
-        _train("corrected", "few", "corrections", options=("--policy-weight", "0")),
-        _train("plain", "few", "plain"),
+        _train("corrected", "few", "corrections", options=(*_SEED, "--policy-weight", "0")),
+        _train("plain", "few", "plain", options=_SEED),
         _evaluate("corrected", "corrected", episodes=SEEDS),
         _evaluate("plain", "plain", episodes=SEEDS),
         Job(
