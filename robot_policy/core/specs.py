@@ -1,5 +1,6 @@
 """What crosses a boundary: shapes, types, names, units and bounds of states, images, actions."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -56,7 +57,7 @@ class ArraySpec:
     @property
     def size(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     def validate(self, x: NDArray[Any], *, where: str) -> NDArray[Any]:
         """Returns `x` as this spec's type after checking it.

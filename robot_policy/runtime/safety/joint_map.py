@@ -1,6 +1,7 @@
 """Any action as a displacement of the joints, for the limits that hold for joints."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Self
 
 import numpy as np
@@ -66,5 +67,13 @@ class JointMap:
             return self.wanted(action)
         if self._from_ee is None:
             return response.joints * self.wanted(action)
-        parts = np.repeat([response.translation, response.rotation], 3)
+        parts = _parts(response.translation, response.rotation)
         return self._from_ee @ (parts * displacement(self.robot, action, self.state))
+
+
+@cache
+def _parts(translation: float, rotation: float) -> NDArray[np.float64]:
+    """(6,) of a twist; made once, for it is asked for a dozen times in a control period."""
+    parts = np.repeat([translation, rotation], 3)
+    parts.setflags(write=False)
+    return parts

@@ -52,10 +52,11 @@ class JointMotion:
         """Looks at `action`, commanded after `sent`, at `state`."""
         joints = JointMap.at(robot, state)
         zero = np.zeros(len(robot.joint_names))
-        before = [joints.covered(a) for a in reversed(sent.actions)]
+        is_delta = robot.command.action_space.is_delta
+        before = [joints.covered(a) for a in sent.actions[-2 if is_delta else -3 :]][::-1]
         if not before:
             return cls(joints, action, zero, zero, zero, dt_s)
-        if robot.command.action_space.is_delta:
+        if is_delta:
             v1, v2 = (x / dt_s for x in (*before, zero)[:2])
             return cls(joints, action, zero, v1, (v1 - v2) / dt_s, dt_s)
         x1, x2, x3 = (*before, before[-1], before[-1])[:3]
