@@ -29,7 +29,8 @@ class ArraySender:
     """Sends values with arrays; the receiver must have taken one before the next is sent.
 
     Through the pipe go the value, the place of each array in the shared memory, and the size of a
-    new shared memory that follows as a handle, 0 if there is none.
+    new shared memory that follows as a handle, 0 if there is none. Where there is no room for them
+    the arrays go through the pipe as well.
 
     Args:
         connection: Socket to the other process.
@@ -57,7 +58,12 @@ class ArraySender:
             self._connection.send((value, places, 0))
             return
         with tempfile.TemporaryFile(dir=_MEMORY if _MEMORY.is_dir() else None) as file:
-            file.truncate(end)
+            try:
+                # Room that was promised and is not there would end the process at the first write.
+                os.posix_fallocate(file.fileno(), 0, end)
+            except OSError:  # containers often have 64 MB of it
+                self._connection.send((value, arrays, 0))
+                return
             self._memory = mmap.mmap(file.fileno(), end)
             self._fill(arrays, places)
             self._connection.send((value, places, end))
@@ -92,8 +98,13 @@ class ArrayReceiver:
                 self._memory = mmap.mmap(handle, size)
             finally:
                 os.close(handle)
-        # Copies: the next ones come to the same place, and a policy may keep what it was shown.
-        return value, {name: _view(self._memory, place).copy() for name, place in places.items()}
+        return value, {name: self._taken(place) for name, place in places.items()}
+
+    def _taken(self, place: "_Place | NDArray[Any]") -> NDArray[Any]:
+        if isinstance(place, np.ndarray):
+            return place
+        # A copy: the next ones come to the same place, and a policy may keep what it was shown.
+        return _view(self._memory, place).copy()
 
 
 def _view(memory: mmap.mmap, place: _Place) -> NDArray[Any]:

@@ -1,6 +1,8 @@
 """Objects with arrays to another process, which sends back what it got."""
 
+import errno
 import multiprocessing
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,6 +82,21 @@ def test_there_is_room_for_more_whenever_more_comes(echo: Echo) -> None:
         _, (_, came) = echo(None, {"picture": picture, "turned": turned})
         np.testing.assert_array_equal(came["picture"], picture)
         np.testing.assert_array_equal(came["turned"], turned)
+
+
+def test_without_room_in_memory_they_come_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    made = Echo()
+    small, large = np.arange(3), np.arange(1000)
+    made(0, {"numbers": small})
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        np.testing.assert_array_equal(made(0, {"numbers": large})[1][1]["numbers"], large)
+    np.testing.assert_array_equal(made(0, {"numbers": small})[1][1]["numbers"], small)
+    np.testing.assert_array_equal(made(0, {"numbers": large})[1][1]["numbers"], large)
+    made.close()
 
 
 def test_somebody_who_is_gone_is_told_of() -> None:
