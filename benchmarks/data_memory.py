@@ -92,9 +92,10 @@ def make(path: Path, size: int) -> None:
     writer = FORMATS["robomimic_hdf5"].create(path, description)
     for number in range(_DIFFERENT):
         columns = {
-            key: rng.uniform(-0.05, 0.05, (_LENGTH, *feature.shape)).astype(np.float32)
+            key: rng.uniform(-0.04, 0.04, (_LENGTH, *feature.shape)).astype(np.float32)
             for key, feature in description.columns.items()
         }
+        columns["action"][:, -1] = rng.uniform(0.0, 1.0, _LENGTH)  # the gripper; or it is no data
         frames = {
             key: PooledFrames(pool, _LENGTH, number + 3 * place)
             for place, key in enumerate(description.images)
