@@ -95,7 +95,7 @@ def make(path: Path, size: int) -> None:
             key: rng.uniform(-0.04, 0.04, (_LENGTH, *feature.shape)).astype(np.float32)
             for key, feature in description.columns.items()
         }
-        columns["action"][:, -1] = rng.uniform(0.0, 1.0, _LENGTH)  # the gripper; or it is no data
+        columns["action"][:, -1] = 0.0  # the gripper; at random it would be no valid data
         frames = {
             key: PooledFrames(pool, _LENGTH, number + 3 * place)
             for place, key in enumerate(description.images)
