@@ -3,10 +3,15 @@
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 import calibration  # noqa: F401, before benchmarks/calibration.py can be found in its place
 from robot_policy.data.cache.location import FOLDER_VARIABLE
+
+# How long an example takes says how busy the machine is, and nothing else.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Before torch is imported: by default each worker, and what it starts, would take all cores.
