@@ -189,7 +189,7 @@ def test_an_injected_latency_delays_plans_by_the_steps_it_covers(schedule: str, 
 def test_requests_that_wait_together_share_a_batch(with_workers) -> None:
     _, _, policy = with_workers
     assert set(policy.batch_sizes) <= {1, 2, 3}
-    assert 2 in policy.batch_sizes
+    assert max(policy.batch_sizes) > 1
 
 
 def test_workers_load_the_simulator_and_no_torch(with_workers) -> None:
