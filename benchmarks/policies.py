@@ -19,7 +19,13 @@ from sim.result import EvaluationResult
 FOLDER = ROOT / "runs" / "policies"
 STEPS = {"lift": 6000, "can": 12_000, "square": 18_000}
 """Gradient steps, the same for every policy of a task."""
-IMAGE_STEPS = 3000
+IMAGE_STEPS, IMAGE_BATCH = 4000, 32
+SEEING = (
+    *("--cameras", "agentview", "wrist", "--no-environment-state"),
+    *("--policy.vision-width", "32", "--precision", "bfloat16"),
+)
+"""Half as wide as the published encoder and in bfloat16: eight times as fast on a processor, where
+it trains in half an hour instead of four."""
 OURS = ("bc", "bc_gmm", "bc_lstm_gmm")
 UNTRAINED = {
     "unet": ("diffusion", ()),
@@ -55,7 +61,8 @@ def trainings() -> list[Training]:
             "lift",
             "lift_images",
             IMAGE_STEPS,
-            ("--cameras", "agentview", "wrist", "--no-environment-state", *TEMPERATURE),
+            (*SEEING, *TEMPERATURE),
+            batch_size=IMAGE_BATCH,
         )
     )
     cells += [_states("lerobot_diffusion", task) for task in hardest_first]

@@ -15,8 +15,9 @@ from sim.scripted.rollout import collect_episode
 
 _WAIT = 20
 """Control periods after the last decision in which the arm arrives and the goal must hold."""
-_SETTLE = 8
-"""Most control periods for which a change of the gripper waits until the arm has arrived."""
+_ARRIVE = 8
+"""Most control periods for which a move that did not arrive in those of its decision is waited for:
+the demonstration was as fast as the arm is, so that what is late is never made up for otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,8 @@ def replay(
     decisions = decisions_of(episode, robot, PrimitiveSet.for_robot(robot), periods=periods)
     errors: list[float] = []
     player = _Player(environment, seed)
-    for place, decision in enumerate(decisions):
+    for decision in decisions:
         player.play(decision.move, decision.count)
-        following = decisions[place + 1].move if place + 1 < len(decisions) else None
-        if following is not None and following.closed != decision.move.closed:
-            player.settle()
         last = min(decision.start + decision.count, len(episode) - 1)
         there = robot.ee_position(episode.state[last]) - robot.ee_position(player.state)
         errors.append(float(np.linalg.norm(there)))
@@ -100,13 +98,10 @@ class _Player:
         self._over = self.success = False
 
     def play(self, move: Move, count: int) -> None:
-        """Executes a move for `count` control periods, whether or not it arrives."""
+        """Executes a move for `count` control periods, and then until it has arrived."""
         self._servo.follow(move)
         self._steps(count)
-
-    def settle(self) -> None:
-        """Waits until the arm has arrived."""
-        for _ in range(_SETTLE):
+        for _ in range(_ARRIVE):
             if self._servo.arrived(self.state):
                 return
             self._steps(1)
