@@ -8,17 +8,12 @@ the script can be ended and started at any time. Settings were chosen on seeds f
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from jobs import Job, run_jobs, with_needs
-from measure import RESULTS, ROOT, Target, print_targets, write_results
-from value_guidance_tables import write_tables
-
-from sim.comparison import compare
-from sim.result import EvaluationResult
+from measure import ROOT
+from value_guidance_report import SWEEP_K, Cell, write_report
 
 FOLDER = ROOT / "runs" / "value_guidance"
 AGAIN = "python benchmarks/value_guidance.py"
@@ -30,11 +25,8 @@ CRITIC_STEPS = 6000
 CANDIDATES = 16
 VGPS_CANDIDATES = 50
 """The larger of the two that V-GPS was evaluated with."""
-SWEEP_K = (4, 8, 16, 32, 64, 128)
 SWEPT_CRITICS = ("monte_carlo", "iql", "cal_ql", "preference")
 DEFAULT_CRITIC = "monte_carlo"
-LARGEST_OVERHEAD = 10.0
-"""Percent of the time that drawing takes, at K = 64."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +37,19 @@ class Pair:
         task: Of the twin.
         policy: Of the registry.
         steps: Gradient steps.
+        seed: Of all its trainings.
     """
 
     task: str
     policy: str
     steps: int
+    seed: int = 0
 
     @property
     def name(self) -> str:
         """Of its cells."""
-        return f"{self.task}-{self.policy}"
+        again = f"-seed{self.seed}" if self.seed else ""
+        return f"{self.task}-{self.policy}{again}"
 
     @property
     def run(self) -> Path:
@@ -82,6 +77,8 @@ PAIRS = (
     Pair("lift", "bc_gmm", 1500),
 )
 SWEPT = PAIRS[0]
+AGAIN_TRAINED = replace(PAIRS[-1], seed=1)
+"""A pair that is trained once more, policy and critics, by the same commands with another seed."""
 CRITICS = {
     "monte_carlo": ("monte_carlo",),
     "iql": ("iql",),
@@ -99,7 +96,7 @@ CRITICS = {
 def jobs(device: str) -> list[Job]:
     """Data, trainings and evaluations as commands."""
     listed: list[Job] = []
-    for pair in PAIRS:
+    for pair in (*PAIRS, AGAIN_TRAINED):
         kinds = ("support", "vgps", DEFAULT_CRITIC)
         listed += [_demonstrations(pair), _policy(pair, device), _rollouts(pair)]
         listed += [_critic(pair, kind, device) for kind in kinds]
@@ -149,6 +146,7 @@ def _policy(pair: Pair, device: str) -> Job:
         pair.run,
         [FOLDER / "data" / pair.task],
         steps=pair.steps,
+        seed=pair.seed,
         device=device,
         needs=(f"data-{pair.task}",),
     )
@@ -162,6 +160,7 @@ def _critic(pair: Pair, kind: str, device: str) -> Job:
         pair.critic(kind),
         data,
         steps=CRITIC_STEPS,
+        seed=pair.seed,
         device=device,
         needs=(f"data-{pair.task}" if kind == "vgps" else f"rollouts-{pair.name}",),
     )
@@ -174,6 +173,7 @@ def _training(
     data: Sequence[Path],
     *,
     steps: int,
+    seed: int,
     device: str,
     needs: tuple[str, ...],
 ) -> Job:
@@ -183,7 +183,8 @@ def _training(
         f"train-{name}",
         (
             *(command, what, "--dataset", *map(_relative, data), "--output", _relative(run)),
-            *("--steps", str(steps), "--device", device, "--json", _relative(summary), *options),
+            *("--steps", str(steps), "--seed", str(seed), "--device", device),
+            *("--json", _relative(summary), *options),
         ),
         summary,
         needs=needs,
@@ -275,130 +276,6 @@ def _oracle(pair: Pair) -> Job:
     )
 
 
-def _rows() -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for pair in PAIRS:
-        variants = [name for name, _, _ in _variants(pair)] + ["oracle"]
-        if pair == SWEPT:
-            variants += [name for name, _, _ in _sweep()]
-        rows += [row for name in variants if (row := _row(pair, name)) is not None]
-    return rows
-
-
-def _row(pair: Pair, variant: str) -> dict[str, Any] | None:
-    path, base = pair.result(variant), pair.result("base")
-    if not path.exists():
-        return None
-    result = EvaluationResult.load(path)
-    row: dict[str, Any] = {
-        "pair": pair.name,
-        "variant": variant,
-        "successes": result.successes,
-        "episodes": len(result.episodes),
-        "success_rate": result.success_rate,
-        "ci95": list(result.ci95),
-        "seeds": [result.episodes[0].seed, result.episodes[-1].seed],
-        "policy_ms": result.policy_ms,
-        "command": result.command,
-        **_steering(result),
-    }
-    if base.exists() and variant != "base":
-        paired = compare(EvaluationResult.load(base), result)
-        row |= {
-            "difference": paired.outcomes.difference,
-            "difference_ci95": list(paired.difference_interval),
-            "mcnemar_p": paired.mcnemar_p,
-        }
-    return row
-
-
-def _steering(result: EvaluationResult) -> dict[str, Any]:
-    records = [record for episode in result.episodes for record in episode.steering]
-    if not records:
-        return {}
-    scoring = float(np.median([record.scoring_ms for record in records]))
-    drawing = (result.policy_ms["p50"] or 0.0) - scoring
-    return {
-        "candidates": result.settings.steering.get("candidates"),
-        "scoring_ms": round(scoring, 3),
-        "overhead_percent": round(100 * scoring / drawing, 1) if drawing > 0 else None,
-        "first_kept": sum(record.chosen == 0 for record in records) / len(records),
-        "abstained": sum(bool(record.abstained) for record in records) / len(records),
-        "faults": sum(bool(record.fault) for record in records),
-    }
-
-
-def _targets(rows: Sequence[dict[str, Any]]) -> list[Target]:
-    found = {(row["pair"], row["variant"]): row for row in rows}
-    targets: list[Target] = []
-    for pair in PAIRS:
-        base, default, vgps = (found.get((pair.name, v)) for v in ("base", "default", "vgps"))
-        rate = None if base is None else 100 * base["success_rate"]
-        targets.append(
-            Target(
-                f"{pair.name} base",
-                "the policy alone solves 30 to 80 %",
-                rate,
-                "%",
-                rate is not None and 30 <= rate <= 80,
-                AGAIN,
-            )
-        )
-        gain = None if default is None else 100 * default.get("difference", 0.0)
-        targets.append(
-            Target(
-                f"{pair.name} never worse",
-                "the default strategy solves no fewer than the policy alone",
-                gain,
-                "points",
-                gain is not None and gain >= 0,
-                AGAIN,
-            )
-        )
-        ahead = None
-        if default is not None and vgps is not None:
-            ahead = 100 * (default["success_rate"] - vgps["success_rate"])
-        targets.append(
-            Target(
-                f"{pair.name} beats V-GPS",
-                "the default strategy solves more than plain V-GPS",
-                ahead,
-                "points",
-                ahead is not None and ahead > 0,
-                AGAIN,
-            )
-        )
-    return [*targets, *_sweep_targets(found)]
-
-
-def _sweep_targets(found: dict[tuple[str, str], dict[str, Any]]) -> list[Target]:
-    sweep = [found.get((SWEPT.name, f"default_k{count}")) for count in SWEEP_K]
-    gains = [100 * row["difference"] for row in sweep if row and "difference" in row]
-    kept = None
-    if len(gains) == len(SWEEP_K):
-        kept = gains[-1] - max(gains)
-    at_64 = sweep[SWEEP_K.index(64)]
-    overhead = None if at_64 is None else at_64["overhead_percent"]
-    return [
-        Target(
-            "gain kept to K = 128",
-            "at K = 128 at most 5 points below the best K",
-            kept,
-            "points",
-            kept is not None and kept >= -5,
-            AGAIN,
-        ),
-        Target(
-            "scoring cost",
-            f"judging 64 candidates takes at most {LARGEST_OVERHEAD:g} % of drawing them",
-            overhead,
-            "%",
-            overhead is not None and overhead <= LARGEST_OVERHEAD,
-            AGAIN,
-        ),
-    ]
-
-
 def _relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
@@ -422,14 +299,19 @@ def main() -> int:
         failed = run_jobs(chosen, at_once=arguments.at_once, logs=FOLDER / "logs")
         for name in failed:
             print(f"value guidance: {name} failed; see {FOLDER / 'logs'}", file=sys.stderr)
-    rows = _rows()
-    targets = _targets(rows)
-    path = RESULTS / "value_guidance.json"
-    write_results(path, command=AGAIN, rows=rows, targets=targets)
-    if rows:
-        write_tables(path, ROOT / "docs" / "value_guidance.md")
-    print_targets(targets)
+    write_report(_cells(), [pair.name for pair in PAIRS], swept=SWEPT.name, again=AGAIN)
     return int(bool(failed))
+
+
+def _cells() -> list[Cell]:
+    """Everything that is evaluated, the policy alone before what is compared with it."""
+    cells: list[Cell] = []
+    for pair in (*PAIRS, AGAIN_TRAINED):
+        variants = [name for name, _, _ in _variants(pair)] + ["oracle"]
+        if pair == SWEPT:
+            variants += [name for name, _, _ in _sweep()]
+        cells += [Cell(pair.name, v, pair.result(v), pair.result("base")) for v in variants]
+    return cells
 
 
 if __name__ == "__main__":
