@@ -74,7 +74,7 @@ PAIRS = (
     Pair("can", "diffusion", 3000),
     Pair("square", "diffusion", 8000),
     Pair("stack", "flow", 4000),
-    Pair("lift", "bc_gmm", 1500),
+    Pair("lift", "bc_gmm", 400),
 )
 SWEPT = PAIRS[0]
 AGAIN_TRAINED = replace(PAIRS[-1], seed=1)
