@@ -28,6 +28,8 @@ from robot_policy.policies.module import Batch, PolicyModule
 
 _NOT_HERE = ("condition_dropout", "guidance", "shared_steps", "mask_padding", "prefix_training")
 """Hyper-parameters of other denoising policies that this one does not heed."""
+_FROM_NOISE = 0.5
+"""Part of a batch that begins at the noisiest level, from where a single call has to do."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class ConsistencyConfig(DenoisingConfig):
     """Steps K of the noising process."""
     path_steps: int = 10
     """Levels of the path, visited in DDIM steps."""
+    teacher_steps: int = 10
+    """DDIM steps of the teacher before the student's own answer is its target. 1 is consistency
+    distillation as published; `path_steps` follows the path to its end, so that no target moves
+    while the student learns, at about twice the time per step."""
     prediction: Prediction = "v"
     """What the network predicts. With v the clean chunk is sqrt(abar) x - sqrt(1 - abar) v: what is
     nearly clean passes, and errors are not blown up where there is only noise, as with epsilon."""
@@ -53,6 +59,8 @@ class ConsistencyConfig(DenoisingConfig):
         for name, most in (("path_steps", self.train_steps), ("sample_steps", self.path_steps)):
             if getattr(self, name) > most:
                 raise ConfigError("too large", where=name, expected=f"1 .. {most}")
+        if self.teacher_steps < 1:
+            raise ConfigError("too small", where="teacher_steps", expected=">= 1")
         for name in _NOT_HERE:
             if getattr(self, name):
                 raise ConfigError("a consistency policy has none", where=name, expected=0)
@@ -61,11 +69,14 @@ class ConsistencyConfig(DenoisingConfig):
 class Consistency(DenoisingPolicy[ConsistencyConfig]):
     """Consistency distillation (Song et al. 2023) along the DDIM path of a teacher.
 
-    f(x, k) answers the clean chunk. For neighbouring levels k > k' of the path, x_k a noised
-    chunk and x_k' what one DDIM step of the teacher makes of it, the loss is
-    E d(f(x_k, k), sg f(x_k', k')) with f(x, clean) = x and the pseudo-Huber distance d. Without a
-    teacher x_k' is the same chunk with the same noise at level k' (consistency training, Song and
-    Dhariwal 2024).
+    f(x, k) answers the clean chunk. For levels k > k' of the path, x_k a noised chunk and x_k'
+    what `teacher_steps` DDIM steps of the teacher make of it, the loss is
+    E d(f(x_k, k), sg f(x_k', k')) with f(x, clean) = x and the pseudo-Huber distance d. Half of the
+    chunks begin where drawing does, as noise of a strength between 0 and 1, so that a student can
+    be drawn from at any temperature.
+
+    Without a teacher x_k' is the same chunk with the same noise at the next level (consistency
+    training, Song and Dhariwal 2024).
     """
 
     config_type = ConsistencyConfig
@@ -145,34 +156,53 @@ class Consistency(DenoisingPolicy[ConsistencyConfig]):
 
     def loss(self, batch: Batch, *, draws: Draws) -> Tensor:
         """Returns the consistency loss of (B, P + H, A) chunks."""
-        clean = batch[ACTION]
-        noise = draws.normal(clean.shape)
-        level = draws.integers(self.config.path_steps, clean.shape[:1])
-        abar, after = (self._abar[n][:, None, None] for n in (level, level + 1))
-        x = noised_to(abar, clean, noise)
+        level, x, nearer, reached = self._pair(batch, draws=draws)
         condition = self.encode(batch, draws=draws)
         answer = self._answer(x, level, condition)
+        if self._teacher and self.config.teacher_steps >= self.config.path_steps:
+            return pseudo_huber(answer, nearer)
         with torch.no_grad():
-            if self._teacher:
-                nearer = self._teacher_step(x, level, batch, abar, after)
-            else:
-                nearer = noised_to(after, clean, noise)
-            at_end = (level + 1 == self.config.path_steps)[:, None, None]
-            next_level = (level + 1).clamp(max=self.config.path_steps - 1)
-            target = torch.where(at_end, nearer, self._answer(nearer, next_level, condition))
+            at_end = (reached == self.config.path_steps)[:, None, None]
+            reached = reached.clamp(max=self.config.path_steps - 1)
+            target = torch.where(at_end, nearer, self._answer(nearer, reached, condition))
         return pseudo_huber(answer, target)
+
+    @torch.no_grad()
+    def _pair(self, batch: Batch, *, draws: Draws) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns levels (B,), chunks at them, chunks nearer to the clean ones, their levels."""
+        clean = batch[ACTION]
+        noise = draws.normal(clean.shape)
+        rows = clean.shape[:1]
+        level = draws.integers(self.config.path_steps, rows)
+        if not self._teacher:
+            x, nearer = (
+                noised_to(self._abar[n][:, None, None], clean, noise) for n in (level, level + 1)
+            )
+            return level, x, nearer, level + 1
+        level = torch.where(draws.uniform(rows) < _FROM_NOISE, 0, level)
+        x = noised_to(self._abar[level][:, None, None], clean, noise)
+        strength = (1.5 * draws.uniform(rows) - 0.25).clamp(0.0, 1.0)  # both ends a sixth each
+        x = torch.where((level == 0)[:, None, None], strength[:, None, None] * noise, x)
+        return level, x, *self._along_path(x, level, batch)
 
     def _answer(self, x: Tensor, level: Tensor, condition: Tensor) -> Tensor:
         prediction = self.backbone(x, self._times[level], condition)
         abar = self._abar[level][:, None, None]
         return clean_chunk(prediction.float(), x, abar, self.config.prediction)
 
-    def _teacher_step(
-        self, x: Tensor, level: Tensor, batch: Batch, abar: Tensor, after: Tensor
-    ) -> Tensor:
-        teacher = self._teacher[0]
-        prediction = teacher.backbone(x, self._times[level], teacher.encode(batch)).float()
-        return ddim_step(prediction, x, abar, after, teacher.config.prediction)
+    def _along_path(self, x: Tensor, level: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Follows the teacher from (B,) levels on; returns the chunks and their levels then."""
+        teacher, x = self._teacher[0], x.clone()
+        condition = teacher.encode(batch)
+        last = (level + self.config.teacher_steps).clamp(max=self.config.path_steps)
+        for n in range(self.config.path_steps):
+            rows = ((level <= n) & (n < last)).nonzero()[:, 0]
+            if len(rows):
+                times = self._times[n].expand(len(rows))
+                prediction = teacher.backbone(x[rows], times, condition[rows]).float()
+                kind = teacher.config.prediction
+                x[rows] = ddim_step(prediction, x[rows], self._abar[n], self._abar[n + 1], kind)
+        return x, last
 
 
 def pseudo_huber(a: Tensor, b: Tensor) -> Tensor:

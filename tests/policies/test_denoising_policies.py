@@ -18,6 +18,7 @@ from robot_policy.core.observation import (
 from robot_policy.core.robot import load_robot
 from robot_policy.core.transforms import NormalizationMode, Normalize, Pipeline
 from robot_policy.nets.draws import Draws
+from robot_policy.nets.unet1d import ConditionalUnet1d
 from robot_policy.policies.bc import Bc, BcConfig
 from robot_policy.policies.consistency import Consistency, ConsistencyConfig, pseudo_huber
 from robot_policy.policies.denoising.flow_guidance import guided
@@ -257,6 +258,31 @@ def test_a_student_takes_window_and_network_of_its_teacher() -> None:
     assert student.state_dict().keys() == teacher.state_dict().keys()
     with pytest.raises(ConfigError, match="only a diffusion policy"):
         Consistency.config_for(ConsistencyConfig(teacher="x"), Bc.build(BcConfig(), SOURCE))
+
+
+@pytest.mark.parametrize("teacher_steps", [1, 3, 10])
+def test_a_student_that_answers_as_its_teacher_would_has_nothing_to_learn(
+    teacher_steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A teacher that says the same chunk from everywhere: its path ends there, from any level."""
+    chunk = torch.rand(1, 16, SIZE) - 0.5
+    teacher = build(Diffusion, DiffusionConfig, prediction="sample")
+    made = ConsistencyConfig(teacher="x", teacher_steps=teacher_steps, prediction="sample")
+    config = Consistency.config_for(made, teacher)
+    assert config.teacher_steps == teacher_steps
+    student = Consistency.build(config, SOURCE).learn_from(teacher)
+    answers = {id(teacher.backbone): chunk, id(student.backbone): chunk}
+    monkeypatch.setattr(
+        ConditionalUnet1d,
+        "forward",
+        lambda self, x, times, condition: answers[id(self)].expand_as(x),
+    )
+    batch = {**observations(64), ACTION: torch.rand(64, 16, SIZE) * 2 - 1}
+    loss = student.loss(batch, draws=Draws(torch.Generator().manual_seed(0)))
+    assert float(loss) == pytest.approx(0.0, abs=1e-5)
+    answers[id(student.backbone)] = chunk + 0.1
+    loss = student.loss(batch, draws=Draws(torch.Generator().manual_seed(0)))
+    assert float(loss) > 0.01
 
 
 @pytest.mark.slow
