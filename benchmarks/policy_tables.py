@@ -33,12 +33,19 @@ def _success(rows: Sequence[dict[str, Any]]) -> str:
                 row["cell"],
                 f"{row['successes']}/{row['episodes']}",
                 f"{100 * row['ci95'][0]:.0f}-{100 * row['ci95'][1]:.0f} %",
-                f"{row['gradient_steps'] * row['batch_size'] / 1e6:.2f} M",
+                _windows(row),
                 row["device"],
             )
             for row in cells
         ],
     )
+
+
+def _windows(row: dict[str, Any]) -> str:
+    """How many the policy has seen; "" for another way to draw from one that has a row already."""
+    if "gradient_steps" not in row:
+        return ""
+    return f"{row['gradient_steps'] * row['batch_size'] / 1e6:.2f} M"
 
 
 def _latency(rows: Sequence[dict[str, Any]]) -> str:
