@@ -259,7 +259,12 @@ def _evaluation(pair: Pair, variant: str, words: tuple[str, ...], kinds: tuple[s
             *("--workers", "1", "--videos", "0", "--json", _relative(path), *words),
         ),
         path,
-        needs=(f"train-{pair.name}", *(f"train-{pair.name}-{kind}" for kind in kinds)),
+        needs=(
+            f"train-{pair.name}",
+            *(f"train-{pair.name}-{kind}" for kind in kinds),
+            # What it is compared with.
+            *(() if variant == "base" else (f"eval-{pair.name}@base",)),
+        ),
     )
 
 
@@ -272,7 +277,7 @@ def _oracle(pair: Pair) -> Job:
             *("--episodes", str(EPISODES), "--json", _relative(path)),
         ),
         path,
-        needs=(f"train-{pair.name}",),
+        needs=(f"train-{pair.name}", f"eval-{pair.name}@base"),
     )
 
 
